@@ -1,0 +1,186 @@
+"""The operator table: what a row is, how rules speak, and the lookup by module class, function and method.
+
+A rule is a plain function with the parameters of torch's own function (so Python binds the arguments), plus the
+`Call` through which it states requirements. Its tensors are `Tensor`s whose dimensions are ints, `Size`s or
+expressions of the search: a rule writes its formula once and never asks which. To add an operator, write the
+rule, and put one row beside it: targets, module reader, knobs, samples. Nothing else in the package changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import nn
+
+from autofix.condition import Condition, equal
+from autofix.fault import Code
+from autofix.size import Dim, product
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of which only the shape is known. `values` are kept for small integer tensors of sizes."""
+
+    shape: tuple[Dim, ...]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class Call(Protocol):
+    """What a rule may ask of the interpreter that runs it."""
+
+    def require(
+        self,
+        condition: Condition,
+        code: Code,
+        what: str,
+        *,
+        needs: Dim | None = None,
+        gets: Dim | None = None,
+        silent: bool = False,
+        train: bool = False,
+    ) -> None:
+        """State that the condition must hold here.
+
+        what:   the requirement in words, without numbers ("kernel 3 fits the padded input")
+        needs, gets: the two numbers a reader wants to compare
+        silent: torch raises nothing where it fails, but the result is wrong
+        train:  only needed where this site is in training mode
+        """
+
+    def decide(self, condition: Condition) -> bool:
+        """The truth of a condition that shapes the graph (rank, branch); recorded as a path condition."""
+
+    def training(self) -> bool:
+        """Whether the module at this site is ever in training mode."""
+
+
+class Refused(Exception):
+    """A rule's verdict that torch refuses this call at every size; the message says why."""
+
+
+class Unmodelled(Exception):
+    """A rule's admission that it does not describe this use of the operator; the message says which."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A hyperparameter that a repair may change, one value per spatial axis (flags: one value in all).
+
+    domain(hyper, axis): the allowed values, the present one first. `kind(hyper, axis, value)` ranks a new value:
+    1 padding up to 'same', 2 ceil_mode, 3 more padding or output padding, 4 stride, dilation or kernel.
+    """
+
+    name: str
+    domain: Callable[[Mapping[str, Any], int], tuple[int, ...]]
+    kind: Callable[[Mapping[str, Any], int, int], int]
+    per_axis: bool = True
+
+
+@dataclass(frozen=True)
+class Op:
+    """One row of the table.
+
+    targets: module classes, functions and "method names", each with the keyword arguments it presets
+    reads:   attributes of a module that become keyword arguments of the rule
+    samples: expressions in nn, F, torch, x and the shape of x ("nn.ReLU() @ 2,3,H,W"), from which the
+             differential test builds the call and compares it with torch over ranges of sizes
+    """
+
+    name: str
+    rule: Callable[..., Any]
+    targets: Mapping[Any, Mapping[str, Any]]
+    reads: Callable[[nn.Module], dict[str, Any]] | tuple[str, ...] = ()
+    knobs: tuple[Knob, ...] = ()
+    samples: tuple[str, ...] = field(default=())
+
+    def hyper(self, module: nn.Module) -> dict[str, Any]:
+        """The rule's keyword arguments as a module holds them."""
+        if callable(self.reads):
+            return self.reads(module)
+        return {name: getattr(module, name) for name in self.reads}
+
+
+_BY_TARGET: dict[Any, tuple[Op, Mapping[str, Any]]] = {}
+TABLE: list[Op] = []
+
+
+def register(
+    name: str,
+    rule: Callable[..., Any],
+    targets: Iterable[Any] | Mapping[Any, Mapping[str, Any]],
+    *,
+    reads: Callable[[nn.Module], dict[str, Any]] | tuple[str, ...] = (),
+    knobs: tuple[Knob, ...] = (),
+    samples: tuple[str, ...] = (),
+) -> Op:
+    """Add a row. Targets that this torch does not have are given as None and passed over."""
+    presets = dict(targets) if isinstance(targets, Mapping) else dict.fromkeys(targets, {})
+    presets.pop(None, None)
+    op = Op(name, rule, presets, reads, knobs, samples)
+    TABLE.append(op)
+    for target, preset in presets.items():
+        if target in _BY_TARGET:
+            raise ValueError(f"{target} has two rows: {_BY_TARGET[target][0].name} and {name}")
+        _BY_TARGET[target] = (op, preset)
+    return op
+
+
+def lookup(target: Any) -> tuple[Op, Mapping[str, Any]] | None:
+    """The row of a function or a method name."""
+    try:
+        return _BY_TARGET.get(target)
+    except TypeError:  # an unhashable callable
+        return None
+
+
+def lookup_module(module: nn.Module) -> tuple[Op, Mapping[str, Any]] | None:
+    """The row of a module's class, or of a base class whose forward it keeps."""
+    kind = type(module)
+    for base in kind.__mro__:
+        row = _BY_TARGET.get(base)
+        if row is not None:
+            return row if kind.forward is base.forward else None
+    return None
+
+
+def per_axis(value: Any, rank: int) -> tuple[Any, ...]:
+    """A hyperparameter as one value per spatial axis: 2 -> (2, 2); [3, 5] -> (3, 5); (3,) -> (3, 3)."""
+    if isinstance(value, tuple | list):
+        values = tuple(value)
+        if len(values) == 1:
+            return values * rank
+        if len(values) != rank:
+            raise Refused(f"{len(values)} values {values} where {rank} are needed")
+        return values
+    return (value,) * rank
+
+
+def axis_of(dim: int, rank: int) -> int:
+    """A possibly negative dimension as an index below the rank; `Refused` where torch would refuse it."""
+    if not -max(rank, 1) <= dim < max(rank, 1):
+        raise Refused(f"dimension {dim} of a tensor with {rank} dimensions")
+    return dim % rank if rank else 0
+
+
+def numel(shape: Iterable[Dim]) -> Dim:
+    """The number of elements."""
+    return product(shape)
+
+
+def spatial(tensor: Tensor, rank: int, channels: bool = True) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
+    """The leading dimensions (batch, channels) and the last `rank` ones; a batch may be missing."""
+    lead = tensor.ndim - rank
+    if lead not in ((1, 2) if channels else (0, 1, 2)):
+        raise Refused(f"a tensor with {tensor.ndim} dimensions where {rank + 1} or {rank + 2} are needed")
+    return tensor.shape[:lead], tensor.shape[lead:]
+
+
+def same_number(call: Call, left: Dim, right: Dim, code: Code, what: str) -> None:
+    """Require two numbers to be equal, saying both."""
+    if left is not right:
+        call.require(equal(left, right), code, what, needs=right, gets=left)

@@ -1,0 +1,323 @@
+"""Size: an exact function of the input size, with the arithmetic of sizes. No torch.
+
+A dimension is a plain int, a `Size` (a `Curve` of one input axis) or a `Joint` (several axes at once, as in
+H * W). The operators here also define how mixed arithmetic with the search's own expressions is dispatched:
+anything that is none of these is given its turn by `NotImplemented`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from autofix import curve as curves
+from autofix.curve import Curve
+
+BATCH = -1  # the batch is an input axis like any other, before the spatial axes 0, 1, 2
+
+Point = Mapping[int, Any]  # input axis -> its size: an int, or an array of sizes that broadcasts
+Dim = Any  # int | Size | Joint | an expression of the search; formulas do not look
+
+
+class _Arithmetic:
+    """+ - * // % among ints, sizes and joints."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Dim) -> Dim:
+        return _combine("+", self, other)
+
+    def __radd__(self, other: Dim) -> Dim:
+        return _combine("+", other, self)
+
+    def __sub__(self, other: Dim) -> Dim:
+        return _combine("-", self, other)
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return _combine("-", other, self)
+
+    def __mul__(self, other: Dim) -> Dim:
+        return _combine("*", self, other)
+
+    def __rmul__(self, other: Dim) -> Dim:
+        return _combine("*", other, self)
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return _combine("//", self, other)
+
+    def __rfloordiv__(self, other: Dim) -> Dim:
+        return _combine("//", other, self)
+
+    def __mod__(self, other: Dim) -> Dim:
+        return _combine("%", self, other)
+
+    def __rmod__(self, other: Dim) -> Dim:
+        return _combine("%", other, self)
+
+    def __neg__(self) -> Dim:
+        return _combine("*", self, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Size(_Arithmetic):
+    """A curve of one input axis."""
+
+    axis: int
+    curve: Curve
+
+    def at(self, point: Point) -> Any:
+        n = point[self.axis]
+        return self.curve(n) if isinstance(n, int) else self.curve.many(n)
+
+    def __str__(self) -> str:
+        return formula(self.curve)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a joint size behaves along one axis: a polynomial of `degree` on each residue class."""
+
+    settled: int
+    period: int
+    degree: int
+
+
+@dataclass(frozen=True)
+class Joint(_Arithmetic):
+    """An expression over several input axes; `growth` is None where it settles nowhere that is known."""
+
+    op: str
+    left: Dim
+    right: Dim
+
+    def at(self, point: Point) -> Any:
+        return _APPLY[self.op](at(self.left, point), at(self.right, point))
+
+    @property
+    def growth(self) -> dict[int, Growth] | None:
+        return _growth(self)
+
+    def __str__(self) -> str:
+        if self.op in ("max", "min"):
+            return f"{self.op}({self.left}, {self.right})"
+        return f"({self.left} {self.op} {self.right})"
+
+
+_APPLY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "max": np.maximum,
+    "min": np.minimum,
+}
+
+
+def variable(axis: int) -> Size:
+    """The input size along an axis itself."""
+    return Size(axis, curves.line())
+
+
+def at(dim: Dim, point: Point) -> Any:
+    """The value of any dimension at one point, or at a grid of them."""
+    return dim if isinstance(dim, int) else dim.at(point)
+
+
+def axes(dim: Dim) -> frozenset[int]:
+    """The input axes a dimension depends on."""
+    if isinstance(dim, Size):
+        return frozenset((dim.axis,))
+    if isinstance(dim, Joint):
+        return axes(dim.left) | axes(dim.right)
+    return frozenset()
+
+
+def _of(axis: int, curve: Curve) -> Dim:
+    return int(curve.table[0]) if curve.constant else Size(axis, curve)
+
+
+def _combine(op: str, left: Dim, right: Dim) -> Dim:
+    if not isinstance(left, int | Size | Joint) or not isinstance(right, int | Size | Joint):
+        return NotImplemented
+    if isinstance(left, Size) and isinstance(right, int):
+        simple = _with_int(op, left, right)
+    elif isinstance(left, int) and isinstance(right, Size):
+        simple = _from_int(op, left, right)
+    elif isinstance(left, Size) and isinstance(right, Size) and left.axis == right.axis:
+        simple = _same_axis(op, left, right)
+    else:
+        simple = None
+    return _joint(op, left, right) if simple is None else simple
+
+
+def _with_int(op: str, size: Size, number: int) -> Dim | None:
+    match op:
+        case "+":
+            return _of(size.axis, curves.scale(size.curve, 1, number))
+        case "-":
+            return _of(size.axis, curves.scale(size.curve, 1, -number))
+        case "*":
+            return _of(size.axis, curves.scale(size.curve, number, 0))
+        case "//" if number > 0:
+            return _of(size.axis, curves.floor_divide(size.curve, number))
+        case "%" if number > 0:
+            return _of(size.axis, curves.remainder(size.curve, number))
+        case "max":
+            return _of(size.axis, curves.maximum(size.curve, curves.line(0, number)))
+        case "min":
+            return _of(size.axis, curves.minimum(size.curve, curves.line(0, number)))
+    return None
+
+
+def _from_int(op: str, number: int, size: Size) -> Dim | None:
+    match op:
+        case "+" | "*" | "max" | "min":
+            return _with_int(op, size, number)
+        case "-":
+            return _of(size.axis, curves.scale(size.curve, -1, number))
+    return None
+
+
+def _same_axis(op: str, left: Size, right: Size) -> Dim | None:
+    match op:
+        case "+":
+            return _of(left.axis, curves.add(left.curve, right.curve))
+        case "-":
+            return _of(left.axis, curves.add(left.curve, curves.scale(right.curve, -1, 0)))
+        case "max":
+            return _of(left.axis, curves.maximum(left.curve, right.curve))
+        case "min":
+            return _of(left.axis, curves.minimum(left.curve, right.curve))
+    return None
+
+
+def _joint(op: str, left: Dim, right: Dim) -> Dim:
+    if op == "*" and (left == 0 or right == 0):
+        return 0
+    if (op in ("+", "-") and right == 0) or (op in ("*", "//") and right == 1):
+        return left
+    if (op == "+" and left == 0) or (op == "*" and left == 1):
+        return right
+    if op == "//" and isinstance(right, int) and right > 1 and isinstance(left, Joint) and left.op == "*":
+        exact = _cancel(left, right)
+        if exact is not None:
+            return exact
+    return Joint(op, left, right)
+
+
+def _cancel(product: Joint, divisor: int) -> Dim | None:
+    """(k * x) // divisor where the divisor divides the constant factor."""
+    for number, rest in ((product.left, product.right), (product.right, product.left)):
+        if isinstance(number, int) and number % divisor == 0:
+            return rest * (number // divisor)
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _growth(dim: Dim) -> dict[int, Growth] | None:
+    if isinstance(dim, int):
+        return {}
+    if isinstance(dim, Size):
+        return {dim.axis: Growth(dim.curve.settled, dim.curve.period, 1 if dim.curve.rise else 0)}
+    left, right = _growth(dim.left), _growth(dim.right)
+    if left is None or right is None or dim.op in ("max", "min"):
+        return None
+    if dim.op in ("//", "%"):
+        return _divided(left, dim.right, dim.op) if isinstance(dim.right, int) and dim.right > 0 else None
+    merged = {}
+    for axis in left.keys() | right.keys():
+        a, b = left.get(axis, Growth(0, 1, 0)), right.get(axis, Growth(0, 1, 0))
+        degree = a.degree + b.degree if dim.op == "*" else max(a.degree, b.degree)
+        merged[axis] = Growth(max(a.settled, b.settled), math.lcm(a.period, b.period), degree)
+    return merged
+
+
+def _divided(growth: dict[int, Growth], divisor: int, op: str) -> dict[int, Growth]:
+    """Integer polynomials repeat modulo the divisor once the turn count does."""
+    return {
+        axis: Growth(g.settled, g.period * divisor, g.degree if op == "//" else 0) for axis, g in growth.items()
+    }
+
+
+def larger(left: Dim, right: Dim) -> Dim:
+    """max(left, right) for ints, sizes, and expressions that define it."""
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    combined = _combine("max", left, right)
+    if combined is not NotImplemented:
+        return combined
+    return left.larger(right) if hasattr(left, "larger") else right.larger(left)
+
+
+def smaller(left: Dim, right: Dim) -> Dim:
+    """min(left, right)."""
+    if isinstance(left, int) and isinstance(right, int):
+        return min(left, right)
+    return -larger(-left, -right)
+
+
+def ceil_divide(dim: Dim, divisor: Dim) -> Dim:
+    """The smallest integer not below dim / divisor."""
+    return -((-dim) // divisor)
+
+
+def product(dims: Any) -> Dim:
+    """The product of dimensions; 1 for none. The constants are gathered in front."""
+    constant, symbolic = 1, []
+    for dim in dims:
+        if isinstance(dim, int):
+            constant *= dim
+        else:
+            symbolic.append(dim)
+    result: Dim = 1
+    for dim in symbolic:
+        result = dim if isinstance(result, int) else result * dim
+    return result * constant if symbolic else constant
+
+
+@lru_cache(maxsize=256)
+def rational(factor: float) -> Fraction | None:
+    """The fraction p/q with floor(n * factor) == n * p // q for every n that is used, in float arithmetic.
+
+    torch computes `floor(n * scale)` in doubles; the product is rounded, so the fraction is confirmed on every
+    n up to 2**17 and None is returned where no fraction explains the doubles.
+    """
+    fraction = Fraction(factor).limit_denominator(4096)
+    sizes = np.arange(1 << 17)
+    exact = sizes * fraction.numerator // fraction.denominator
+    return fraction if np.array_equal(np.floor(sizes * float(factor)).astype(np.int64), exact) else None
+
+
+def formula(curve: Curve, name: str = "n") -> str:
+    """The curve in the shortest words that are exact: `(n + 1)//2 - 3`, or its table by residue."""
+    slope = Fraction(curve.rise, curve.period)
+    if curve.settled == 0:
+        text = _floor_form(curve, slope, name)
+        if text is not None:
+            return text
+    cases = ", ".join(str(curve(n)) for n in range(1, curve.settled + curve.period + 1)[:12])
+    step = f"then +{curve.rise} every {curve.period}"
+    return f"{cases}{', ...' if curve.settled + curve.period > 12 else ''} for {name} = 1, 2, ...; {step}"
+
+
+def _floor_form(curve: Curve, slope: Fraction, name: str) -> str | None:
+    """(p*n + c)//q with the one c that fits the whole period, if any."""
+    p, q = slope.numerator, slope.denominator
+    sizes = np.arange(1, curve.period + 1)
+    lowest = int((curve.table * q - p * sizes).max())
+    if not np.array_equal((p * sizes + lowest) // q, curve.table):
+        return None
+    outer, inner = divmod(lowest, q) if q > 1 else (0, lowest)
+    scaled = name if p == 1 else f"{p}*{name}" if p else ""
+    inside = (f"{scaled} + {inner}" if inner > 0 else f"{scaled} - {-inner}" if inner else scaled) if p else str(inner)
+    if q == 1:
+        return inside
+    outside = f" + {outer}" if outer > 0 else f" - {-outer}" if outer else ""
+    return f"({inside})//{q}{outside}" if inner or p != 1 else f"{inside}//{q}{outside}"
