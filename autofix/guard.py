@@ -7,9 +7,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from autofix.errors import LoadError
 
@@ -61,33 +61,35 @@ def _to_stderr(data: bytes) -> None:
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
     """Keep our stdout for results: whatever prints meanwhile, in Python or below it, prints to stderr."""
-    saved, ours = sys.stdout, _owns_fd_1()
-    if ours:
-        saved.flush()
-        copy = os.dup(1)
-        os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    with _fd_1_to_stderr(sys.stdout), redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
+def _fd_1_to_stderr(stdout: Any) -> Iterator[None]:
+    """Send what bypasses sys.stdout (C code, child processes) the same way, where fd 1 is behind `stdout`."""
+    try:
+        ours = stdout.fileno() == 1
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if not ours:
+        yield
+        return
+    stdout.flush()
+    copy = os.dup(1)
+    os.dup2(2, 1)
     try:
         yield
     finally:
-        sys.stdout = saved
-        if ours:
-            os.dup2(copy, 1)
-            os.close(copy)
-
-
-def _owns_fd_1() -> bool:
-    try:
-        return sys.stdout.fileno() == 1
-    except (OSError, ValueError, AttributeError):
-        return False
+        os.dup2(copy, 1)
+        os.close(copy)
 
 
 @contextmanager
 def isolated(argv0: str) -> Iterator[Held]:
     """Give the user's code a bare argv, an empty stdin, a stream of its own, and the folder back after it."""
     held = Held()
-    stream = io.TextIOWrapper(held, encoding="utf-8", errors="replace", write_through=True)
+    stream = io.TextIOWrapper(cast("IO[bytes]", held), encoding="utf-8", errors="replace", write_through=True)
     before = sys.argv, sys.stdin, sys.stdout, sys.stderr, Path.cwd()
     os.environ.setdefault("MPLBACKEND", "Agg")  # a plt.show() at import must not wait for a window
     sys.argv, sys.stdin, sys.stdout, sys.stderr = [argv0], io.StringIO(), stream, stream
@@ -97,15 +99,6 @@ def isolated(argv0: str) -> Iterator[Held]:
     finally:
         sys.argv, sys.stdin, sys.stdout, sys.stderr = before[:4]
         os.chdir(before[4])
-
-
-@contextmanager
-def _fd_1_to_stderr(stdout: Any) -> Iterator[None]:
-    try:
-        ours = stdout.fileno() == 1
-    except (OSError, ValueError, AttributeError):
-        ours = False
-    yield
 
 
 def explain(error: BaseException, doing: str, where: str, file: Path | None, printed: str) -> LoadError:

@@ -58,9 +58,7 @@ def parse_target(text: str) -> Target:
     return Target(text, None, where, name, args, kwargs, called)
 
 
-def _parse_what(
-    text: str, what: str
-) -> tuple[str, tuple[Value, ...], tuple[tuple[str, Value], ...], bool]:
+def _parse_what(text: str, what: str) -> tuple[str, tuple[Value, ...], tuple[tuple[str, Value], ...], bool]:
     try:
         node = ast.parse(what, mode="eval").body
     except (SyntaxError, ValueError):
