@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import Signature, signature
 from typing import Any, Protocol
 
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
 
 from autofix.condition import Condition, equal
 from autofix.fault import Code
@@ -98,8 +102,14 @@ class Op:
     knobs: tuple[Knob, ...] = ()
     samples: tuple[str, ...] = field(default=())
 
+    @cached_property
+    def signature(self) -> Signature:
+        return signature(self.rule)
+
     def hyper(self, module: nn.Module) -> dict[str, Any]:
         """The rule's keyword arguments as a module holds them."""
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[no-untyped-call]
+            raise Unmodelled(f"{type(module).__name__} has no shape before its first call")
         if callable(self.reads):
             return self.reads(module)
         return {name: getattr(module, name) for name in self.reads}
@@ -133,7 +143,7 @@ def register(
 def lookup(target: Any) -> tuple[Op, Mapping[str, Any]] | None:
     """The row of a function or a method name."""
     try:
-        return _BY_TARGET.get(target)
+        return _BY_TARGET.get(target) or _BY_TARGET.get(_dotted(target))
     except TypeError:  # an unhashable callable
         return None
 
@@ -142,10 +152,21 @@ def lookup_module(module: nn.Module) -> tuple[Op, Mapping[str, Any]] | None:
     """The row of a module's class, or of a base class whose forward it keeps."""
     kind = type(module)
     for base in kind.__mro__:
-        row = _BY_TARGET.get(base)
+        row = _BY_TARGET.get(base) or _BY_TARGET.get(_dotted(base))
         if row is not None:
             return row if kind.forward is base.forward else None
     return None
+
+
+def _dotted(target: Any) -> str | None:
+    """The full name under which a library's function or class is registered without importing the library."""
+    module = getattr(target, "__module__", None)
+    return f"{module}.{target.__qualname__}" if module and hasattr(target, "__qualname__") else None
+
+
+def ranks(*names: str, owner: Any = nn, **presets: Any) -> dict[Any, dict[str, Any]]:
+    """The 1d, 2d and 3d forms of a target, each presetting its rank."""
+    return {getattr(owner, n.format(d), None): {"nd": d, **presets} for n in names for d in (1, 2, 3)}
 
 
 def per_axis(value: Any, rank: int) -> tuple[Any, ...]:
@@ -184,3 +205,17 @@ def same_number(call: Call, left: Dim, right: Dim, code: Code, what: str) -> Non
     """Require two numbers to be equal, saying both."""
     if left is not right:
         call.require(equal(left, right), code, what, needs=right, gets=left)
+
+
+def same_features(call: Call, number: Dim, features: int) -> None:
+    """Require a layer's number of features; where that depends on the input size, the layer is a fixed head."""
+    if isinstance(number, int):
+        call.require(equal(number, features), Code.CHANNELS, "channels match the layer's", needs=features, gets=number)
+    else:
+        call.require(equal(number, features), Code.HEAD, "features match the layer's", needs=features, gets=number)
+
+
+def weight_shape(module: nn.Module, otherwise: tuple[int, ...]) -> Tensor:
+    """The shape of a module's weight; a parametrized one is not computed, for that may update its buffers."""
+    parametrized = is_parametrized(module, "weight")  # type: ignore[no-untyped-call]
+    return Tensor(otherwise if parametrized else tuple(module.weight.shape))  # type: ignore[union-attr, arg-type]
