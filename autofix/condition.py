@@ -7,8 +7,9 @@ Anything else is looked at on a grid and, if nothing fails there, called undecid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -34,11 +35,11 @@ class Condition:
 
     def at(self, point: Point) -> Any:
         """Whether it holds at a point (bool) or at each point of a grid (array)."""
-        if self.relation == "any":
+        if self.relation.endswith("any"):
             holds = self.either[0].at(point)
             for other in self.either[1:]:
                 holds = holds | other.at(point)
-            return holds
+            return holds if self.relation == "any" else np.logical_not(holds)
         return _TEST[self.relation](at(self.left, point), at(self.right, point))
 
     @property
@@ -46,8 +47,8 @@ class Condition:
         return _axes(self)
 
     def __invert__(self) -> Condition:
-        """The negation, of a comparison."""
-        return Condition("not " + self.relation, self.left, self.right)
+        relation = self.relation.removeprefix("not ")
+        return replace(self, relation=relation if relation != self.relation else f"not {relation}")
 
 
 _TEST: dict[str, Callable[[Any, Any], Any]] = {
@@ -90,7 +91,7 @@ def indicator(condition: Condition) -> Curve | None:
     if condition.relation == "any":
         return _indicator_any(condition)
     if condition.relation.startswith("not "):
-        positive = indicator(Condition(condition.relation[4:], condition.left, condition.right))
+        positive = indicator(~condition)
         return None if positive is None else curves.scale(positive, -1, 1)
     if condition.relation == "divides":
         rest = condition.left % condition.right if isinstance(condition.right, int) and condition.right > 0 else None
@@ -163,13 +164,27 @@ def _decide_joint(condition: Condition, box: Box) -> Decision:
 
 
 def _growth_of(condition: Condition) -> dict[int, Growth] | None:
-    if condition.relation == "any":
-        return None
+    if condition.either:
+        return _growth_of_parts(condition)
     if condition.relation in ("divides", "not divides"):
         difference = condition.left % condition.right
     else:
         difference = condition.left - condition.right
     return difference.growth if isinstance(difference, Joint) else None
+
+
+def _growth_of_parts(condition: Condition) -> dict[int, Growth] | None:
+    """A disjunction of conditions on one axis each repeats along each axis."""
+    merged: dict[int, Growth] = {}
+    for part in condition.either:
+        curve = indicator(part)
+        if curve is None and part.axes:
+            return None
+        for axis in part.axes:
+            old = merged.get(axis, Growth(0, 1, 0))
+            assert curve is not None
+            merged[axis] = Growth(max(old.settled, curve.settled), math.lcm(old.period, curve.period), 0)
+    return merged
 
 
 def _length(growth: dict[int, Growth] | None, axis: int, bounds: tuple[int, int | None]) -> int:
@@ -204,7 +219,7 @@ def _proved(condition: Condition, point: Point, order: list[int], growth: dict[i
     are never negative (Newton's series); so non-negative differences prove `>=`, and zero ones prove `==`.
     """
     if condition.relation not in (">=", "=="):
-        return True  # a remainder has degree 0: the grid was a whole period
+        return all(growth[axis].degree == 0 for axis in order)  # the grid was a whole period
     shape = [len(point[axis].ravel()) for axis in order]
     values = np.broadcast_to(at(condition.left - condition.right, point), shape).astype(np.int64)
     for position, axis in enumerate(order):

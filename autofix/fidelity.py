@@ -1,0 +1,167 @@
+"""Is a trace what the model really does? The model's own code is run once and followed call by call.
+
+torch's layers are not computed: each returns an empty tensor of the predicted shape, so the run costs little more
+than the model's Python. What is compared is the order of the layers, and the shapes that go in and come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.overrides import TorchFunctionMode
+
+from autofix.interpret import Meaning
+from autofix.meta import undisturbed
+from autofix.ops.base import Tensor
+from autofix.program import Program, Ref
+from autofix.size import at
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class Diverged(Exception):
+    """The model did something else than its trace."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A call that computes tensors from tensors: a layer, or a function where `module` is None."""
+
+    module: nn.Module | None
+    name: str
+    before: Shapes
+    after: Any
+
+
+class _Follower(TorchFunctionMode):
+    """Holds each call against the next predicted event."""
+
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__()
+        self.expected = iter(events)
+        self.inside = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        shapes = _shapes(result)
+        if self.inside == 0 and shapes and _shapes((args, list((kwargs or {}).values()))):
+            event = self.next(None, getattr(func, "__name__", "?"))
+            if shapes != _shapes(event.after):
+                raise Diverged(f"{event.name} returns {shapes}, its trace {_shapes(event.after)}")
+        return result
+
+    def layer(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], call: Any) -> Any:
+        event = self.next(module, type(module).__name__)
+        if _shapes((args, list(kwargs.values()))) != event.before:
+            raise Diverged(f"{event.name} is given {_shapes(args)}, in its trace {event.before}")
+        if event.after is not None:
+            return event.after
+        self.inside += 1
+        try:
+            return call(module, *args, **kwargs)
+        finally:
+            self.inside -= 1
+
+    def next(self, module: nn.Module | None, name: str) -> Event:
+        event = next(self.expected, None)
+        if event is None or event.module is not module:
+            raise Diverged(f"the model calls {name} where its trace has {event.name if event else 'nothing more'}")
+        return event
+
+
+def follows(program: Program, meaning: Meaning, point: Mapping[int, int], training: bool) -> str | None:
+    """None where the model's own run at this size agrees with the trace, else the first difference."""
+    follower = _Follower(predicted_events(program, meaning, point))
+    sizes = tuple(point[axis] for axis in range(len(program.inputs.axes)))
+    inputs = meta_inputs(program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
+    program.root.train(training)
+    try:
+        with undisturbed(), follower, _layers_by(follower):
+            program.root(*inputs)
+    except Diverged as difference:
+        return str(difference)
+    except Exception as error:
+        return f"the model raises {type(error).__name__}: {error}"
+    left = next(follower.expected, None)
+    return f"the model never calls {left.name}" if left else None
+
+
+@contextmanager
+def _layers_by(follower: _Follower) -> Iterator[None]:
+    original = nn.Module.__call__
+    is_leaf = fx.Tracer().is_leaf_module
+
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if follower.inside == 0 and is_leaf(module, ""):
+            return follower.layer(module, args, kwargs, original)
+        return original(module, *args, **kwargs)
+
+    nn.Module.__call__ = call  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int]) -> list[Event]:
+    """What the trace and the formulas expect at one size."""
+    events: list[Event] = []
+    for site, value in zip(program.sites, meaning.values, strict=True):
+        if not site.kind.startswith("call"):
+            continue
+        before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))
+        after = _materialise(value, point)
+        if site.module is not None or (before and _shapes(after)):
+            events.append(Event(site.module, site.name, before, after))
+    return events
+
+
+def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:
+    """Empty input tensors on the meta device."""
+    kinds = [torch.long if index in integer else torch.get_default_dtype() for index in range(len(shapes))]
+    return tuple(
+        None if shape is None else torch.empty(shape, device="meta", dtype=kind)
+        for shape, kind in zip(shapes, kinds, strict=True)
+    )
+
+
+def _shapes(value: Any) -> Shapes:
+    if isinstance(value, torch.Tensor):
+        return (tuple(value.shape),)
+    if isinstance(value, tuple | list) and not isinstance(value, torch.Size):
+        return tuple(shape for item in value for shape in _shapes(item))
+    return ()
+
+
+def _materialise(value: Any, point: Mapping[int, int]) -> Any:
+    """A value of the meaning as empty tensors; None where it is not known."""
+    if isinstance(value, Tensor):
+        return torch.empty([at(dim, point) for dim in value.shape], device="meta")
+    if isinstance(value, tuple | list):
+        items = [_materialise(item, point) for item in value]
+        return tuple(items) if all(item is not None for item in items) else None
+    return None
+
+
+def _argument_shapes(value: Any, meaning: Meaning, point: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
+    if isinstance(value, Ref):
+        yield from _value_shapes(meaning.values[value.site], point)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _argument_shapes(item, meaning, point)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _argument_shapes(item, meaning, point)
+
+
+def _value_shapes(value: Any, point: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
+    if isinstance(value, Tensor):
+        yield tuple(at(dim, point) for dim in value.shape)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _value_shapes(item, point)

@@ -1,0 +1,211 @@
+"""Analysis -> faults: for each requirement that fails within the asked sizes, the smallest size and its story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autofix import curve as curves
+from autofix.analyse import Analysis, Mode, Piece, guarded
+from autofix.condition import LOOK, Box, Condition, decide, indicator
+from autofix.curve import Curve
+from autofix.fault import Code, Fault, Step
+from autofix.interpret import Requirement
+from autofix.ops.base import Tensor
+from autofix.program import Program, Ref
+from autofix.size import BATCH, at
+
+Point = dict[int, int]
+
+
+def find_faults(analysis: Analysis, box: Box) -> tuple[Fault, ...]:
+    """The faults of both modes, each once, in execution order."""
+    found: dict[tuple[Any, ...], tuple[int, Fault]] = {}
+    for mode in analysis.modes:
+        bounds = {**box, BATCH: (2, None)} if mode.training else box
+        for index, fault in _faults_of(mode, bounds, analysis.inputs.axes):
+            key = fault.code, fault.site, fault.axis, fault.message
+            if key in found:
+                fault = replace(found[key][1], mode="both")
+            found[key] = (index, fault)
+    return tuple(fault for _, fault in sorted(found.values(), key=lambda item: item[0]))
+
+
+def _faults_of(mode: Mode, box: Box, axes: tuple[str, ...]) -> Iterator[tuple[int, Fault]]:
+    accepted = mode.accepted
+    for piece in mode.pieces:
+        if not accepted.covers(box).holds:
+            for requirement, point in _first_failures(mode, piece, box):
+                yield requirement.site, describe_fault(mode, piece, requirement, point, axes)
+        for requirement in mode.required(piece, silent=True):
+            point_ = _failing_where(guarded(requirement, piece), accepted.at, box)
+            if point_ is not None:
+                yield requirement.site, describe_fault(mode, piece, requirement, point_, axes)
+
+
+def _first_failures(mode: Mode, piece: Piece, box: Box) -> Iterator[tuple[Requirement, Point]]:
+    """Requirements that are the first to fail at some size: what torch would raise, never a consequence of it."""
+    alive = _Alive(box, piece)
+    for requirement in dict.fromkeys(mode.required(piece, silent=False)):
+        point = alive.failing(requirement.condition)
+        if point is not None:
+            yield requirement, point
+
+
+class _Alive:
+    """The sizes of a box at which nothing has failed so far."""
+
+    def __init__(self, box: Box, piece: Piece) -> None:
+        self.box, self.joint = box, list(piece.domain.joint)
+        self.single: dict[int, Curve] = dict.fromkeys(box, curves.line(0, 1))
+        self.single.update(dict(piece.domain.single))
+        self.seen: set[Condition] = set()
+
+    def failing(self, condition: Condition) -> Point | None:
+        """The smallest size at which the condition is the first to fail; from now on it is taken to hold."""
+        if condition in self.seen:
+            return None
+        self.seen.add(condition)
+        curve = indicator(condition)
+        if curve is None:
+            return self._joint_failing(condition)
+        (axis,) = condition.axes
+        fails = curves.minimum(self.single[axis], curves.scale(curve, -1, 1))
+        self.single[axis] = curves.minimum(self.single[axis], curve)
+        lowest = curves.scale(fails, -1, 1).smallest(*self.box[axis])
+        return None if lowest is None else self._complete({axis: lowest})
+
+    def _joint_failing(self, condition: Condition) -> Point | None:
+        if not condition.axes:
+            if condition.at({}):
+                return None
+            point = self._complete({})
+            self.joint.append(condition)
+            return point
+        failing = _failing_where(condition, self._at, {a: self.box[a] for a in condition.axes})
+        self.joint.append(condition)
+        return None if failing is None else self._complete(failing)
+
+    def _at(self, point: Mapping[int, Any]) -> Any:
+        inside: Any = np.bool_(True)
+        for axis in point:
+            inside = inside & (self.single[axis].many(np.asarray(point[axis], dtype=np.int64)) == 1)
+        for condition in self.joint:
+            if condition.axes <= point.keys():
+                inside = inside & condition.at(point)
+        return inside
+
+    def _complete(self, point: Point) -> Point | None:
+        """The smallest sizes along the other axes that are still alive; None where there are none."""
+        for axis, (lowest, highest) in self.box.items():
+            if axis not in point:
+                size = curves.scale(self.single[axis], -1, 1).smallest(lowest, highest)
+                if size is None:
+                    return None
+                point = {**point, axis: size}
+        return point
+
+
+def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
+    """The smallest point of a box at which a condition fails although `inside` holds."""
+    decision = decide(condition, box)
+    if decision.holds is not False:
+        return None
+    whole = {axis: lowest for axis, (lowest, _) in box.items()} | dict(decision.point)
+    if bool(inside(whole)):
+        return whole
+    order = sorted(box)
+    ranges = [_look(box[axis], len(order)) for axis in order]
+    point = dict(zip(order, np.meshgrid(*ranges, indexing="ij", sparse=True), strict=True))
+    shape = [len(r) for r in ranges]
+    failing = np.argwhere(np.broadcast_to(inside(point), shape) & ~np.broadcast_to(condition.at(point), shape))
+    if not len(failing):
+        return None
+    best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
+    return {axis: int(values[i]) for axis, values, i in zip(order, ranges, best, strict=True)}
+
+
+def _look(bounds: tuple[int, int | None], axes: int) -> Any:
+    count = {1: 4096, 2: 512, 3: 96}.get(axes, LOOK)
+    last = bounds[0] + count if bounds[1] is None else min(bounds[1], bounds[0] + count)
+    return np.arange(bounds[0], last + 1, dtype=np.int64)
+
+
+def describe_fault(mode: Mode, piece: Piece, requirement: Requirement, point: Point, axes: tuple[str, ...]) -> Fault:
+    """The fault in words and numbers, at one failing size."""
+    site = piece.program.sites[requirement.site]
+    needs, gets = (None if d is None else int(at(d, point)) for d in (requirement.needs, requirement.gets))
+    where = sorted(axis for axis in requirement.condition.axes if axis >= 0)
+    return Fault(
+        code=requirement.code,
+        site=site.name,
+        op=site.op_name,
+        message=_message(requirement, needs, gets),
+        axis=axes[where[0]] if len(where) == 1 else "",
+        size=tuple(point.get(axis, 1) for axis in range(len(axes))),
+        needs=needs,
+        gets=gets,
+        mode="train" if mode.training else "eval",
+        silent=requirement.silent,
+        called_at=site.location,
+        chain=chain(piece, requirement.site, point),
+    )
+
+
+def _message(requirement: Requirement, needs: int | None, gets: int | None) -> str:
+    numbers = f": needs {needs}, gets {gets}" if needs is not None and gets is not None else ""
+    if requirement.code is Code.REFUSED:
+        return requirement.what
+    return f"{requirement.what}{numbers}"
+
+
+def chain(piece: Piece, site: int, point: Mapping[int, int]) -> tuple[Step, ...]:
+    """The sizes that led to a site: each earlier site on its first input's path that changed them."""
+    steps: list[Step] = []
+    current = _first_input(piece.program, piece, site)
+    while current is not None:
+        before = _first_input(piece.program, piece, current)
+        if before is not None:
+            sizes = spatial_sizes(piece.meaning.values[before], point), spatial_sizes(piece.meaning.values[current], point)
+            if sizes[0] != sizes[1]:
+                steps.append(Step(piece.program.label(current), piece.program.sites[current].op_name, *sizes))
+        current = before
+    return tuple(reversed(steps))
+
+
+def _first_input(program: Program, piece: Piece, site: int) -> int | None:
+    """The first tensor a site computes from."""
+    for ref in references((program.sites[site].args, program.sites[site].kwargs)):
+        value = piece.meaning.values[ref]
+        if isinstance(value, Tensor) and program.sites[ref].kind != "get_attr":
+            return ref
+        if isinstance(value, tuple | list) and any(isinstance(item, Tensor) for item in value):
+            return ref
+    return None
+
+
+def references(value: Any) -> Iterator[int]:
+    """The sites an argument structure refers to."""
+    if isinstance(value, Ref):
+        yield value.site
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, slice):
+        yield from references((value.start, value.stop, value.step))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from references(item)
+
+
+def spatial_sizes(value: Any, point: Mapping[int, int]) -> tuple[int, ...]:
+    """The sizes of a value without batch and channels; of the first tensor, where it holds several."""
+    if isinstance(value, tuple | list):
+        value = next((item for item in value if isinstance(item, Tensor)), None)
+    if not isinstance(value, Tensor):
+        return ()
+    dims = value.shape[2:] if value.ndim > 2 else value.shape
+    return tuple(int(at(dim, point)) for dim in dims)

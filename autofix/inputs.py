@@ -1,0 +1,139 @@
+"""What goes into the model: shapes given, read off example tensors, or inferred from the first convolution."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from autofix.condition import Box
+from autofix.errors import CaptureError, UsageError
+from autofix.program import AXIS_NAMES, InputShapes
+from autofix.size import BATCH
+
+_CONVOLUTIONS = {
+    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
+}  # fmt: skip
+_NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
+_POOLS = {
+    getattr(nn, f"{kind}Pool{rank}d"): rank
+    for kind in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax")
+    for rank in (1, 2, 3)
+}
+
+
+def input_shapes(model: nn.Module, input_shape: Any = None, example_inputs: Any = None) -> InputShapes:
+    """The shapes of the model's inputs, with named axes.
+
+    input_shape: one shape such as (1, 3, "H", "W"), or a tuple of shapes for several inputs; ints are fixed,
+        names are spatial axes, and the first number before two or more fixed entries is the batch
+    Raises UsageError where a shape makes no sense and CaptureError where nothing can be inferred.
+    """
+    if input_shape is not None:
+        return _given(input_shape)
+    if example_inputs is not None:
+        return _of_examples(example_inputs)
+    return _inferred(model)
+
+
+def _given(input_shape: Any) -> InputShapes:
+    if not isinstance(input_shape, tuple | list) or not input_shape:
+        raise UsageError(f"input_shape is a tuple such as (1, 3, 'H', 'W'), not {input_shape!r}")
+    several = all(isinstance(item, tuple | list | None) for item in input_shape)
+    shapes = input_shape if several else (input_shape,)
+    result = InputShapes(tuple(None if shape is None else _checked(shape) for shape in shapes))
+    if not result.axes:
+        raise UsageError(f"input_shape {input_shape!r} names no axis: write the spatial sizes as names, (1, 3, 'H', 'W')")
+    return result
+
+
+def _checked(shape: Sequence[Any]) -> tuple[int | str, ...]:
+    for entry in shape:
+        if isinstance(entry, bool) or not isinstance(entry, int | str):
+            raise UsageError(f"input_shape holds ints and names of axes, not {entry!r}")
+        if isinstance(entry, int) and entry < 1:
+            raise UsageError(f"input_shape holds sizes of at least 1, not {entry}")
+    lead = next((index for index, entry in enumerate(shape) if isinstance(entry, str)), len(shape))
+    return ("B", *shape[1:]) if lead >= 2 else tuple(shape)
+
+
+def _of_examples(examples: Any) -> InputShapes:
+    tensors = examples if isinstance(examples, tuple | list) else (examples,)
+    names: dict[tuple[int, int], str] = {}
+    shapes = []
+    for tensor in tensors:
+        if not isinstance(tensor, torch.Tensor):
+            shapes.append(None)
+            continue
+        shapes.append(_named(tuple(tensor.shape), names))
+    integer = frozenset(i for i, t in enumerate(tensors) if isinstance(t, torch.Tensor) and not t.is_floating_point())
+    result = InputShapes(tuple(shapes), integer)
+    if not result.axes:
+        raise UsageError("example_inputs hold no tensor with spatial axes (3 to 5 dimensions): pass input_shape")
+    return result
+
+
+def _named(shape: tuple[int, ...], names: dict[tuple[int, int], str]) -> tuple[int | str, ...]:
+    """Spatial sizes that an earlier input has at the same place counted from the end are the same axis."""
+    rank = len(shape) - 2
+    if rank not in AXIS_NAMES:
+        return ("B", *shape[1:]) if len(shape) >= 1 else shape
+    axes = []
+    for position, (size, name) in enumerate(zip(shape[2:], AXIS_NAMES[rank], strict=True)):
+        place = position - rank, size
+        axes.append(names.setdefault(place, name if name not in names.values() else f"{name}{len(names)}"))
+    return ("B", shape[1], *axes)
+
+
+def _inferred(model: nn.Module) -> InputShapes:
+    shape = _first_shape(model)
+    if shape is None:
+        raise CaptureError(
+            f"{type(model).__name__} has no convolution, norm or pool to infer an input from: "
+            "it has no spatial sizes to repair, or pass input_shape=(1, 3, 'H', 'W')"
+        )
+    return InputShapes((shape,) * max(1, _required(model)))
+
+
+def _first_shape(model: nn.Module) -> tuple[int | str, ...] | None:
+    for table, attribute in ((_CONVOLUTIONS, "in_channels"), (_NORMS, "num_features"), (_POOLS, "")):
+        for module in model.modules():
+            rank = next((table[base] for base in type(module).__mro__ if base in table), None)
+            if rank is not None:
+                channels = getattr(module, attribute) if attribute else 3
+                return ("B", channels, *AXIS_NAMES[rank])
+    return None
+
+
+def _required(model: nn.Module) -> int:
+    """How many inputs forward needs."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(model.forward).parameters.values()
+    return sum(1 for p in parameters if p.kind in kinds and p.default is p.empty)
+
+
+def sizes_of(name: str, value: Any, axes: tuple[str, ...]) -> tuple[int, ...]:
+    """`min_input` and its like as one size per axis. Raises UsageError."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value,) * len(axes)
+    if len(values) != len(axes):
+        raise UsageError(f"{name} has {len(values)} sizes, but the input has {len(axes)} axes ({', '.join(axes)})")
+    for size in values:
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise UsageError(f"{name} is a whole number of pixels for each axis, not {size!r}")
+        if size < 1:
+            raise UsageError(f"{name} must be at least 1, not {size}")
+    return values
+
+
+def box_of(axes: tuple[str, ...], min_input: Any, max_input: Any) -> Box:
+    """The sizes asked for. Raises UsageError where the minimum is above the maximum."""
+    lowest = sizes_of("min_input", min_input, axes)
+    highest = (None,) * len(axes) if max_input is None else sizes_of("max_input", max_input, axes)
+    for axis, low, high in zip(axes, lowest, highest, strict=True):
+        if high is not None and low > high:
+            raise UsageError(f"min_input {low} is above max_input {high} along {axis}")
+    bounds = {index: pair for index, pair in enumerate(zip(lowest, highest, strict=True))}
+    return {BATCH: (1, None), **bounds}

@@ -1,0 +1,213 @@
+"""Run a Program over sizes: the rules of the operator table give every value and every requirement.
+
+One interpreter serves all readings of the formulas: inputs made of ints give numbers, inputs made of `Size`s give
+exact functions, and overridden hyperparameters made of solver expressions give the search's model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autofix import ops
+from autofix.condition import Box, Condition, decide
+from autofix.fault import Code
+from autofix.ops.base import Op, Refused, Tensor, Unmodelled
+from autofix.program import Program, Ref, Site
+from autofix.size import Dim
+
+
+class Unknown:
+    """The value of a site whose operator has no rule, and of everything computed from it."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+UNKNOWN = Unknown()
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What must hold at a site. `train`: only where the site trains; `silent`: torch would not raise."""
+
+    condition: Condition
+    code: Code
+    what: str
+    site: int
+    needs: Dim | None = None
+    gets: Dim | None = None
+    silent: bool = False
+    train: bool = False
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a Program computes: a value for each site, and what must hold.
+
+    conditions: path conditions, outside of which this reading of the program does not apply
+    unmodelled: site -> why its operator could not be described
+    """
+
+    values: tuple[Any, ...]
+    requirements: tuple[Requirement, ...]
+    conditions: tuple[Condition, ...]
+    unmodelled: Mapping[int, str]
+
+
+Overrides = Mapping[int, Mapping[str, Any]]  # site -> hyperparameter -> value in the place of the model's own
+
+
+class Interpreter:
+    """Evaluates sites one after another; it is also the `Call` that rules speak to.
+
+    box:   the sizes of interest, for conditions that shape the graph
+    point: the sizes whose path is followed where such a condition differs within the box
+    """
+
+    def __init__(
+        self, inputs: Sequence[Any], box: Box, point: Mapping[int, int], overrides: Overrides | None = None
+    ) -> None:
+        self.box, self.point, self.overrides = box, point, overrides or {}
+        self.given = iter(inputs)
+        self.values: list[Any] = []
+        self.requirements: list[Requirement] = []
+        self.conditions: list[Condition] = []
+        self.unmodelled: dict[int, str] = {}
+        self.site: Site
+
+    def step(self, site: Site) -> Any:
+        """The value of the next site."""
+        self.site = site
+        try:
+            value = _evaluate(self, site)
+        except Refused as refusal:
+            self.require(NEVER, Code.REFUSED, str(refusal))
+            value = UNKNOWN
+        except Unmodelled as reason:
+            self.unmodelled[site.index], value = str(reason), UNKNOWN
+        self.values.append(value)
+        return value
+
+    def require(
+        self,
+        condition: Condition,
+        code: Code,
+        what: str,
+        *,
+        needs: Dim | None = None,
+        gets: Dim | None = None,
+        silent: bool = False,
+        train: bool = False,
+    ) -> None:
+        if train and not self.site.trains:
+            return
+        self.requirements.append(Requirement(condition, code, what, self.site.index, needs, gets, silent, train))
+
+    def training(self) -> bool:
+        return self.site.trains
+
+    def decide(self, condition: Condition) -> bool:
+        if decide(condition, self.box).holds:
+            return True
+        if condition.axes and not decide(~condition, self.box).holds:
+            holds = bool(condition.at(self.point))
+            self.conditions.append(condition if holds else ~condition)
+            return holds
+        return False
+
+    def meaning(self) -> Meaning:
+        return Meaning(tuple(self.values), tuple(self.requirements), tuple(self.conditions), self.unmodelled)
+
+
+def interpret(
+    program: Program,
+    inputs: Sequence[Any],
+    box: Box,
+    point: Mapping[int, int],
+    overrides: Overrides | None = None,
+) -> Meaning:
+    """The values and requirements of a program; `inputs` is one Tensor (or None) for each placeholder."""
+    interpreter = Interpreter(inputs, box, point, overrides)
+    for site in program.sites:
+        interpreter.step(site)
+    return interpreter.meaning()
+
+
+NEVER = Condition("==", 0, 1)
+
+
+def _evaluate(run: Interpreter, site: Site) -> Any:
+    if site.kind == "placeholder":
+        return next(run.given, site.args[0] if site.args else None)
+    if site.kind == "get_attr":
+        return _constant(site.kwargs["value"])
+    args, kwargs = _resolve(site.args, run.values), _resolve(site.kwargs, run.values)
+    if site.kind == "output":
+        return args[0]
+    if _contains_unknown(args) or _contains_unknown(kwargs):
+        return UNKNOWN
+    row = _row(site)
+    if row is None:
+        raise Unmodelled(f"{site.op_name} has no rule")
+    op, preset = row
+    hyper = {**preset, **(op.hyper(site.module) if site.module is not None else {})}
+    override = run.overrides.get(site.index)
+    if override:
+        args, kwargs = _overridden(op, run, args, {**hyper, **kwargs}, override)
+        hyper = {}
+    return _apply(op, run, args, {**hyper, **kwargs})
+
+
+def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return op.rule(run, *args, **kwargs)
+    except (Refused, Unmodelled):
+        raise
+    except Exception as error:
+        raise Unmodelled(f"{op.name} is not described for these arguments ({error})") from error
+
+
+def _overridden(
+    op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any], override: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    bound = op.signature.bind(run, *args, **kwargs)
+    bound.arguments.update({name: value for name, value in override.items()})
+    return bound.args[1:], bound.kwargs
+
+
+def _row(site: Site) -> tuple[Op, Mapping[str, Any]] | None:
+    if site.module is not None:
+        return ops.lookup_module(site.module)
+    return ops.lookup(site.target)
+
+
+def _constant(value: Any) -> Any:
+    shape = getattr(value, "shape", None)
+    return Tensor(tuple(shape)) if shape is not None else value
+
+
+def _resolve(value: Any, values: list[Any]) -> Any:
+    kind = type(value)
+    if kind is Ref:
+        return values[value.site]
+    if kind is tuple:
+        return tuple([_resolve(item, values) for item in value])
+    if kind is list:
+        return [_resolve(item, values) for item in value]
+    if kind is dict:
+        return {key: _resolve(item, values) for key, item in value.items()}
+    if kind is slice:
+        return slice(_resolve(value.start, values), _resolve(value.stop, values), _resolve(value.step, values))
+    if isinstance(value, tuple):
+        return kind(*[_resolve(item, values) for item in value])
+    return value
+
+
+def _contains_unknown(value: Any) -> bool:
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, tuple | list):
+        return any(_contains_unknown(item) for item in value)
+    return isinstance(value, dict) and any(_contains_unknown(item) for item in value.values())

@@ -1,0 +1,232 @@
+"""What the user gets back from a check: the Report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from autofix.analyse import Analysis, Mode
+from autofix.condition import Box
+from autofix.errors import CaptureError, UsageError
+from autofix.fault import Fault
+from autofix.fidelity import meta_inputs
+from autofix.meta import undisturbed
+from autofix.region import Region, describe, horizon, region
+from autofix.size import BATCH
+
+FAR = 1 << 14  # where the search for a minimum gives up: no network needs a larger input to begin with
+
+
+@dataclass(frozen=True)
+class Report:
+    """Which input sizes a model accepts, and what fails where.
+
+    faults:     what fails within the sizes asked for, in execution order
+    unmodelled: sites without a rule; while there are any, nothing is called proved
+    """
+
+    model_name: str
+    analysis: Analysis = field(repr=False)
+    box: Box = field(repr=False)
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the spatial axes."""
+        return self.analysis.inputs.axes
+
+    @property
+    def unmodelled(self) -> tuple[str, ...]:
+        return self.analysis.unmodelled
+
+    @property
+    def capture(self) -> str:
+        """How the model's computation was recorded."""
+        return self.analysis.evaluating.pieces[0].program.rung
+
+    @cached_property
+    def proved(self) -> bool:
+        """Whether the verdict rests on formulas alone, for every size asked for."""
+        if self.unmodelled or not self.analysis.complete:
+            return False
+        return bool(self.faults) or all(self._covered(mode) for mode in self.analysis.modes)
+
+    @cached_property
+    def ok(self) -> bool:
+        """Every size asked for works, in both modes (train mode with a batch of 2 or more)."""
+        return not self.faults and self.proved
+
+    def _covered(self, mode: Mode) -> bool:
+        box = bounds(self.box, mode)
+        return bool(mode.accepted.covers(box).holds) and bool(mode.sound.covers(box).holds)
+
+    @property
+    def asked(self) -> str:
+        """The sizes asked for, in words."""
+        ranges = [self.box[axis] for axis in range(len(self.axes))]
+        texts = [f">= {low}" if high is None else f"{low} to {high}" for low, high in ranges]
+        return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
+
+    def accepts(self, *sizes: int, training: bool = False, batch: int = 2) -> bool:
+        """Whether the model runs on an input of this size, exactly.
+
+        sizes: one int for each spatial axis
+        Raises UsageError for a wrong number of sizes. A size that no rule describes is really run, on the meta device.
+        """
+        if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+            sizes = tuple(sizes[0])
+        if len(sizes) != len(self.axes):
+            raise UsageError(f"accepts takes {len(self.axes)} sizes ({', '.join(self.axes)}), not {len(sizes)}")
+        if min((*sizes, batch)) < 1:
+            return False
+        point = {BATCH: batch, **dict(enumerate(sizes))}
+        mode = self.analysis.modes[training]
+        piece = mode.piece_at(point)
+        if piece is None or piece.meaning.unmodelled:
+            return self._runs(point, training)
+        return bool(mode.accepts(point))
+
+    def _runs(self, point: dict[int, int], training: bool) -> bool:
+        program = self.analysis.evaluating.pieces[0].program
+        shapes = program.inputs.concrete(tuple(point[a] for a in range(len(self.axes))), point[BATCH])
+        program.root.train(training)
+        try:
+            with undisturbed():
+                program.root(*meta_inputs(shapes, program.inputs.integer))
+        except NotImplementedError as error:
+            raise CaptureError(f"{self.model_name} cannot run on the meta device: {error}") from error
+        except Exception:
+            return False
+        return True
+
+    @cached_property
+    def minimum_input(self) -> tuple[int | None, ...]:
+        """Per axis, the smallest N such that every size from N up is accepted; None where there is none."""
+        return self._minimum(self.analysis.modes, 2)
+
+    @cached_property
+    def minimum_input_batch1(self) -> tuple[int | None, ...] | None:
+        """The same in train mode with a batch of 1; None where that makes no difference."""
+        single = self._minimum((self.analysis.training,), 1)
+        return None if single == self.minimum_input else single
+
+    def _minimum(self, modes: tuple[Mode, ...], batch: int) -> tuple[int | None, ...]:
+        everywhere = region(())
+        whole = Region(
+            tuple(item for mode in modes for item in mode.accepted.single),
+            tuple(item for mode in modes for item in mode.accepted.joint),
+            any(mode.accepted.empty for mode in modes),
+        )
+        if whole.empty or not self.analysis.complete or whole is everywhere:
+            return (None,) * len(self.axes)
+        lowest = [_from(whole, axis) for axis in range(len(self.axes))]
+        known = [low for low in lowest if low is not None]
+        if len(known) < len(lowest):
+            return tuple(lowest)
+        return self._cube(whole, known, batch)
+
+    def _cube(self, whole: Region, lowest: list[int], batch: int) -> tuple[int | None, ...]:
+        """Raise all axes together until the joint conditions hold too."""
+
+        def holds(cube: int) -> bool:
+            box: dict[int, tuple[int, int | None]] = {a: (max(low, cube), None) for a, low in enumerate(lowest)}
+            return bool(whole.covers({BATCH: (1, 1) if batch == 1 else (2, None), **box}).holds)
+
+        low, high = 0, 1
+        while not holds(high):
+            low, high = high, high * 2
+            if high > FAR:
+                return (None,) * len(lowest)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if holds(middle) else (middle, high)
+        return tuple(max(value, high) for value in lowest)
+
+    @cached_property
+    def working_sizes(self) -> str:
+        """The accepted sizes in words, for all axes alike or one by one; both modes, batch of 2."""
+        regions = [mode.accepted for mode in self.analysis.modes]
+        if any(r.empty for r in regions):
+            return "none"
+        each = [self._along(axis, regions) for axis in range(len(self.axes))]
+        if any(r.joint for r in regions) or len(self.analysis.evaluating.pieces) > 1:
+            return self._diagonal(regions)
+        if len(set(each)) == 1:
+            return each[0]
+        return "; ".join(f"{name} {text}" for name, text in zip(self.axes, each, strict=True))
+
+    def _along(self, axis: int, regions: list[Region]) -> str:
+        growth = horizon([Region(r.single, ()) for r in regions], axis)
+        assert growth is not None
+        sizes = np.arange(1, growth.settled + growth.period + 1)
+        inside = np.ones(len(sizes), dtype=bool)
+        for single in (pair for r in regions for pair in r.single):
+            if single[0] == axis:
+                inside &= single[1].many(sizes) == 1
+        return describe(inside.tolist(), growth.settled, growth.period)
+
+    def _diagonal(self, regions: list[Region]) -> str:
+        """Equal sizes along all axes, looked at far enough that they have begun to repeat."""
+        settled, period = 0, 1
+        for axis in range(len(self.axes)):
+            growth = horizon([Region(r.single, ()) for r in regions], axis)
+            assert growth is not None
+            settled, period = max(settled, growth.settled), int(np.lcm(period, growth.period))
+        window = max(settled + period, 256)
+        window += -window % period
+        sizes = np.arange(1, window + period + 1)
+        point = {BATCH: np.full(len(sizes), 2), **{axis: sizes for axis in range(len(self.axes))}}
+        inside = np.ones(len(sizes), dtype=bool)
+        for mode in self.analysis.modes:
+            inside &= np.broadcast_to(mode.accepts(point), inside.shape)
+        last = window
+        while last > 0 and last + period <= len(inside) and inside[last - 1] == inside[last - 1 + period]:
+            last -= 1
+        text = describe(inside.tolist(), last, period)
+        return f"{text} (equal sizes on all axes)" if len(self.axes) > 1 and self._not_a_box(inside) else text
+
+    def _not_a_box(self, inside: Any) -> bool:
+        """Whether some accepted sizes cannot be combined freely."""
+        good = (np.flatnonzero(inside) + 1)[:64]
+        if not len(good):
+            return True
+        first, rest = np.meshgrid(good, good, indexing="ij", sparse=True)
+        point = {BATCH: 2, **{axis: first if axis == 0 else rest for axis in range(len(self.axes))}}
+        return not all(bool(np.all(mode.accepts(point))) for mode in self.analysis.modes)
+
+    def __str__(self) -> str:
+        from autofix.report.text import report_text
+
+        return report_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, in the schema of autofix/report/schema.json."""
+        from autofix.report.json import report_dict
+
+        return report_dict(self)
+
+    def _repr_html_(self) -> str:
+        from autofix.report.notebook import report_html
+
+        return report_html(self)
+
+
+def bounds(box: Box, mode: Mode) -> Box:
+    """The box in a mode: training needs a batch of 2."""
+    return {**box, BATCH: (2, None)} if mode.training else box
+
+
+def _from(whole: Region, axis: int) -> int | None:
+    """The smallest size from which on every size along one axis is inside, the other axes apart."""
+    lowest = 1
+    for at_axis, curve in whole.single:
+        if at_axis == axis:
+            zeros = np.flatnonzero(curve.table == 0)
+            if len(zeros) and zeros[-1] >= curve.settled:
+                return None
+            lowest = max(lowest, int(zeros[-1]) + 2 if len(zeros) else 1)
+    return lowest

@@ -1,0 +1,151 @@
+"""The captured computation: what each call site is and where its arguments come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
+from types import CodeType
+from typing import Any
+
+from torch import fx, nn
+
+from autofix.fault import Location
+from autofix.size import BATCH, Dim, variable
+
+AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The value of an earlier site."""
+
+    site: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """The call expression a site was recorded at: code object and instruction, read only when asked."""
+
+    code: CodeType
+    instruction: int
+
+    def location(self) -> Location | None:
+        """File, line and stripped source text."""
+        import linecache
+
+        line = self.positions[0]
+        if line is None:
+            return None
+        return Location(self.code.co_filename, line, linecache.getline(self.code.co_filename, line).strip())
+
+    @property
+    def positions(self) -> tuple[int | None, int | None, int | None, int | None]:
+        """Line, end line, column, end column of the call."""
+        positions = list(self.code.co_positions())
+        return positions[self.instruction // 2]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call in the graph.
+
+    name:   the module's dotted path, or the graph's name of the call
+    kind:   fx's: placeholder, get_attr, call_module, call_function, call_method, output
+    args, kwargs: constants and `Ref`s, nested in tuples, lists, dicts and slices
+    trains: whether the module here is in training mode when the model is
+    """
+
+    index: int
+    name: str
+    kind: str
+    target: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    module: nn.Module | None = None
+    trains: bool = True
+    place: Place | None = field(default=None, compare=False)
+
+    @property
+    def op_name(self) -> str:
+        """The class, function or method as a reader knows it."""
+        if self.module is not None:
+            return type(self.module).__name__
+        return self.target if isinstance(self.target, str) else getattr(self.target, "__name__", str(self.target))
+
+    @property
+    def location(self) -> Location | None:
+        return self.place.location() if self.place else None
+
+
+@dataclass(frozen=True)
+class InputShapes:
+    """The shapes of the inputs: ints are fixed, names are axes, "B" is the batch; None stands for no tensor."""
+
+    shapes: tuple[tuple[int | str, ...] | None, ...]
+    integer: frozenset[int] = frozenset()  # which inputs hold integers
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the spatial axes, in the order in which they first appear."""
+        names = (d for shape in self.shapes if shape for d in shape if isinstance(d, str) and d != "B")
+        return tuple(dict.fromkeys(names))
+
+    def dims(self) -> tuple[tuple[Dim, ...] | None, ...]:
+        """The shapes as dimensions: one variable for each axis and one for the batch."""
+        known: dict[int | str, Dim] = {name: variable(index) for index, name in enumerate(self.axes)}
+        known["B"] = variable(BATCH)
+        return tuple(None if s is None else tuple(known.get(d, d) for d in s) for s in self.shapes)
+
+    def concrete(self, sizes: tuple[int, ...], batch: int) -> tuple[tuple[int, ...] | None, ...]:
+        """The shapes at one size per axis."""
+        known: dict[int | str, Any] = {**dict(zip(self.axes, sizes, strict=True)), "B": batch}
+        return tuple(None if s is None else tuple(known.get(d, d) for d in s) for s in self.shapes)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One trace of a model: its sites in execution order, and the fx graph and root they were read from."""
+
+    sites: tuple[Site, ...]
+    graph: fx.Graph
+    root: nn.Module
+    inputs: InputShapes
+    rung: str = "torch.fx"
+    conditions: tuple[Any, ...] = ()
+
+    def label(self, index: int) -> str:
+        return self.sites[index].name
+
+
+def read_graph(
+    graph: fx.Graph, root: nn.Module, places: dict[str, Place], trains: Callable[[nn.Module], bool]
+) -> tuple[Site, ...]:
+    """The sites of an fx graph."""
+    index = {node: position for position, node in enumerate(graph.nodes)}
+
+    def translate(value: Any) -> Any:
+        if isinstance(value, fx.Node):
+            return Ref(index[value])
+        if isinstance(value, slice):
+            return slice(translate(value.start), translate(value.stop), translate(value.step))
+        if isinstance(value, tuple):
+            items = [translate(item) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        if isinstance(value, list):
+            return [translate(item) for item in value]
+        if isinstance(value, dict):
+            return {key: translate(item) for key, item in value.items()}
+        return value
+
+    def site(node: fx.Node) -> Site:
+        module = root.get_submodule(node.target) if node.op == "call_module" else None  # type: ignore[arg-type]
+        name = node.target if isinstance(node.target, str) and node.op == "call_module" else node.name
+        train = trains(module) if module is not None else True
+        args, kwargs = translate(node.args), {k: translate(v) for k, v in node.kwargs.items()}
+        if node.op == "get_attr":
+            kwargs = {"value": attrgetter(str(node.target))(root)}
+        return Site(index[node], name, node.op, node.target, args, kwargs, module, train, places.get(node.name))
+
+    return tuple(site(node) for node in graph.nodes)

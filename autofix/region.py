@@ -1,0 +1,143 @@
+"""Sets of input sizes: where a list of conditions holds, exactly, and how to say so in words. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autofix import curve as curves
+from autofix.condition import Box, Condition, Decision, decide, indicator
+from autofix.curve import Curve
+from autofix.size import Growth, Point
+
+
+@dataclass(frozen=True)
+class Region:
+    """The sizes at which every one of a list of conditions holds.
+
+    single: input axis -> indicator of the sizes allowed along it
+    joint:  conditions on several axes at once
+    """
+
+    single: tuple[tuple[int, Curve], ...]
+    joint: tuple[Condition, ...]
+    empty: bool = False
+
+    def at(self, point: Point) -> Any:
+        """Whether a point, or each point of a grid, is inside."""
+        inside: Any = np.bool_(not self.empty)
+        for axis, curve in self.single:
+            inside = inside & (curve.many(np.asarray(point[axis], dtype=np.int64)) == 1)
+        for condition in self.joint:
+            inside = inside & condition.at(point)
+        return inside
+
+    def covers(self, box: Box) -> Decision:
+        """Is every point of the box inside?"""
+        if self.empty:
+            return Decision(False, ())
+        undecided = False
+        for axis, curve in self.single:
+            failing = curve.smallest(*box[axis])
+            if failing is not None:
+                return Decision(False, ((axis, failing),))
+        for condition in self.joint:
+            decision = decide(condition, box)
+            if decision.holds is False:
+                return decision
+            undecided = undecided or decision.holds is None
+        return Decision(None if undecided else True)
+
+
+EVERYWHERE = Region((), ())
+
+
+def region(conditions: Iterable[Condition]) -> Region:
+    """The region of a conjunction."""
+    single: dict[int, Curve] = {}
+    joint: list[Condition] = []
+    for condition in dict.fromkeys(conditions):
+        if not condition.axes:
+            if not condition.at({}):
+                return Region((), (), empty=True)
+            continue
+        curve = indicator(condition)
+        if curve is None:
+            joint.append(condition)
+            continue
+        (axis,) = condition.axes
+        single[axis] = curves.minimum(single[axis], curve) if axis in single else curve
+    return Region(tuple(sorted(single.items(), key=lambda item: item[0])), tuple(joint))
+
+
+def horizon(regions: Sequence[Region], axis: int) -> Growth | None:
+    """From where on, and with what period, the regions repeat along an axis; None where it is not known."""
+    settled, period = 0, 1
+    for one in regions:
+        for at_axis, curve in one.single:
+            if at_axis == axis:
+                settled, period = max(settled, curve.settled), math.lcm(period, curve.period)
+        for condition in one.joint:
+            if axis in condition.axes:
+                return None
+    return Growth(settled, period, 0)
+
+
+def describe(inside: Sequence[bool], settled: int, period: int) -> str:
+    """A set of sizes in words, from its first settled + period members: ">= 35", "15, 16, then 8k-1 or 8k", "only 224"."""
+    head = [n for n in range(1, settled + 1) if inside[n - 1]]
+    tail = [n for n in range(settled + 1, settled + period + 1) if inside[n - 1]]
+    if not tail:
+        if not head:
+            return "none"
+        return f"only {_list(head)}" if len(head) <= 12 else f"only {_runs(head)}"
+    if len(tail) == period:
+        start = settled + 1
+        while start > 1 and inside[start - 2]:
+            start -= 1
+        before = [n for n in head if n < start]
+        return f"{_runs(before)}, then >= {start}" if before else f">= {start}"
+    return _periodic(head, tail, period)
+
+
+def _periodic(head: list[int], tail: list[int], period: int) -> str:
+    residues = sorted({n % period for n in tail}, key=lambda r: (r != 0, r))
+    first = min(tail)
+    while head and head[-1] % period in residues and not _skips(head[-1], first, residues, period):
+        first = head.pop()
+    if len(residues) <= 4:
+        terms = " or ".join(_term(r, period) for r in sorted(residues, key=lambda r: r - period if r > period // 2 else r))
+        rest = f"{terms} from {first}"
+    else:
+        rest = f"n % {period} in {{{_list(sorted(residues))}}} from {first}"
+    return f"{_runs(head)}, then {rest}" if head else rest
+
+
+def _skips(below: int, first: int, residues: list[int], period: int) -> bool:
+    return any(n % period in residues for n in range(below + 1, first))
+
+
+def _term(residue: int, period: int) -> str:
+    if residue == 0:
+        return f"{period}k"
+    return f"{period}k+{residue}" if residue <= period // 2 else f"{period}k-{period - residue}"
+
+
+def _list(sizes: Sequence[int]) -> str:
+    return ", ".join(str(n) for n in sizes)
+
+
+def _runs(sizes: Sequence[int]) -> str:
+    """1, 4-6, 9"""
+    runs: list[list[int]] = []
+    for n in sizes:
+        if runs and runs[-1][-1] == n - 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    parts = [str(run[0]) if len(run) == 1 else f"{run[0]}, {run[1]}" if len(run) == 2 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join(parts)
