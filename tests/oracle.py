@@ -72,7 +72,7 @@ def really_runs(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bo
     real = copy.deepcopy(model).train(training)
     try:
         with torch.no_grad():
-            real(*_inputs(shape, dtypes, torch.device("cpu")))
+            real(*map(_ramp, _inputs(shape, dtypes, torch.device("cpu"))))
     except Exception:
         return False
     return True
@@ -138,6 +138,13 @@ def _inputs(shape: Shape | tuple[Shape, ...], dtypes: Sequence[torch.dtype],
     shapes = _each(shape)
     kinds = [*dtypes, *[torch.float32] * (len(shapes) - len(dtypes))]
     return [torch.zeros(one, dtype=kind, device=device) for one, kind in zip(shapes, kinds, strict=True)]
+
+
+def _ramp(tensor: Tensor) -> Tensor:
+    """Rising values, so that a max pool's indices are the largest that they can be; zeros for indices."""
+    if not tensor.is_floating_point():
+        return tensor
+    return torch.arange(tensor.numel(), dtype=tensor.dtype).reshape(tensor.shape)
 
 
 def _is_several(value: tuple[Any, ...]) -> bool:
