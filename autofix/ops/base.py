@@ -1,8 +1,8 @@
-"""The operator table: what a row is, how rules speak, and the lookup by module class, function and method.
+"""The operator table: what a row is, how rules speak, and the lookup by class, function and method.
 
-A rule is a plain function with the parameters of torch's own function (so Python binds the arguments), plus the
-`Call` through which it states requirements. Its tensors are `Tensor`s whose dimensions are ints, `Size`s or
-expressions of the search: a rule writes its formula once and never asks which. To add an operator, write the
+A rule is a plain function with the parameters of torch's own function (so Python binds the arguments), plus
+the `Call` through which it states requirements. Its tensors are `Tensor`s whose dimensions are ints, `Size`s
+or expressions of the search: a rule writes its formula once and never asks which. To add an operator, write the
 rule, and put one row beside it: targets, module reader, knobs, samples. Nothing else in the package changes.
 """
 
@@ -75,7 +75,7 @@ class Unmodelled(Exception):
 class Knob:
     """A hyperparameter that a repair may change, one value per spatial axis (flags: one value in all).
 
-    domain(hyper, axis): the allowed values, the present one first. `kind(hyper, axis, value)` ranks a new value:
+    domain(hyper, axis): the allowed values, the present one first. `kind(hyper, axis, value)` ranks a new one:
     1 padding up to 'same', 2 ceil_mode, 3 more padding or output padding, 4 stride, dilation or kernel.
     """
 
@@ -129,7 +129,7 @@ def register(
     samples: tuple[str, ...] = (),
 ) -> Op:
     """Add a row. Targets that this torch does not have are given as None and passed over."""
-    presets = dict(targets) if isinstance(targets, Mapping) else dict.fromkeys(targets, {})
+    presets = dict(targets) if isinstance(targets, Mapping) else {target: {} for target in targets}
     presets.pop(None, None)
     op = Op(name, rule, presets, reads, knobs, samples)
     TABLE.append(op)
@@ -167,6 +167,11 @@ def _dotted(target: Any) -> str | None:
 def ranks(*names: str, owner: Any = nn, **presets: Any) -> dict[Any, dict[str, Any]]:
     """The 1d, 2d and 3d forms of a target, each presetting its rank."""
     return {getattr(owner, n.format(d), None): {"nd": d, **presets} for n in names for d in (1, 2, 3)}
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A long list of names, written as they are read."""
+    return tuple(text.split())
 
 
 def per_axis(value: Any, rank: int) -> tuple[Any, ...]:
@@ -208,11 +213,15 @@ def same_number(call: Call, left: Dim, right: Dim, code: Code, what: str) -> Non
 
 
 def same_features(call: Call, number: Dim, features: int) -> None:
-    """Require a layer's number of features; where that depends on the input size, the layer is a fixed head."""
+    """Require a layer's number of features; where that depends on the input size, it is a fixed head."""
     if isinstance(number, int):
-        call.require(equal(number, features), Code.CHANNELS, "channels match the layer's", needs=features, gets=number)
+        call.require(
+            equal(number, features), Code.CHANNELS, "channels match the layer's", needs=features, gets=number
+        )
     else:
-        call.require(equal(number, features), Code.HEAD, "features match the layer's", needs=features, gets=number)
+        call.require(
+            equal(number, features), Code.HEAD, "features match the layer's", needs=features, gets=number
+        )
 
 
 def weight_shape(module: nn.Module, otherwise: tuple[int, ...]) -> Tensor:

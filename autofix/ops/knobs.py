@@ -16,7 +16,9 @@ def _rank(hyper: Mapping[str, Any]) -> int:
 def _shape(hyper: Mapping[str, Any], axis: int) -> tuple[int, int, int]:
     """Kernel, stride and dilation along an axis."""
     rank = _rank(hyper)
-    kernel = hyper["weight"].shape[2 + axis] if "weight" in hyper else per_axis(hyper["kernel_size"], rank)[axis]
+    kernel = (
+        hyper["weight"].shape[2 + axis] if "weight" in hyper else per_axis(hyper["kernel_size"], rank)[axis]
+    )
     stride = hyper.get("stride", 1 if "weight" in hyper else None)
     stride = kernel if stride is None or stride == [] else per_axis(stride, rank)[axis]
     return kernel, stride, per_axis(hyper.get("dilation", 1), rank)[axis]
@@ -61,4 +63,6 @@ DILATION = _knob("dilation", lambda h, a: range(_shape(h, a)[2], 0, -1))
 POOL_KERNEL = _knob("kernel_size", lambda h, a: range(_shape(h, a)[0], 0, -1))
 OUTPUT_PADDING = _knob("output_padding", lambda h, a: range(max(_shape(h, a)[1:])), _always(3))
 TRANSPOSED_PADDING = _knob("padding", lambda h, a: range(_reach(h, a)), _padding_kind)
-CEIL_MODE = Knob("ceil_mode", lambda h, a: (int(h.get("ceil_mode", 0)), 1 - int(h.get("ceil_mode", 0))), _always(2), False)
+CEIL_MODE = Knob(
+    "ceil_mode", lambda h, a: (int(h.get("ceil_mode", 0)), 1 - int(h.get("ceil_mode", 0))), _always(2), False
+)

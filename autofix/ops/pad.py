@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from autofix.condition import at_least
 from autofix.fault import Code
@@ -31,7 +30,9 @@ def pad_size(call: Call, n: Dim, before: Dim, after: Dim, mode: str) -> Dim:
     result = n + before + after
     if not _grows(before, after):
         if mode == "circular":
-            call.require(at_least(result, 0), Code.EMPTY, "crop leaves no negative size", needs=0, gets=result)
+            call.require(
+                at_least(result, 0), Code.EMPTY, "crop leaves no negative size", needs=0, gets=result
+            )
         not_empty(call, result, "something is left after the crop", silent=mode in ("constant", "circular"))
     return result
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from autofix.condition import at_least
 from autofix.fault import Code
@@ -40,12 +39,16 @@ def pool(
     return (result, result) if return_indices else result
 
 
-def _pooled(call: Call, n: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim, ceil_mode: bool) -> Dim:
+def _pooled(
+    call: Call, n: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim, ceil_mode: bool
+) -> Dim:
     reach = effective_kernel(kernel, dilation)
     call.require(at_least(reach, 2 * padding), Code.LIMIT, "pool padding is at most half the kernel")
     not_empty(call, n)
     result = window_size(n, kernel, stride, padding, dilation, ceil_mode)
-    call.require(at_least(result, 1), Code.KERNEL, "kernel fits the padded input", needs=reach, gets=n + 2 * padding)
+    call.require(
+        at_least(result, 1), Code.KERNEL, "kernel fits the padded input", needs=reach, gets=n + 2 * padding
+    )
     return result
 
 
@@ -66,7 +69,14 @@ def average_pool(
 
 
 def power_pool(
-    call: Call, input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False, *, nd: int
+    call: Call,
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Any,
+    stride: Any = None,
+    ceil_mode: bool = False,
+    *,
+    nd: int,
 ) -> Any:
     """torch.nn.functional.lp_pool1d/2d/3d: an average pool of powers."""
     return pool(call, input, kernel_size, stride, 0, 1, ceil_mode, nd=nd)
@@ -83,13 +93,15 @@ def unpool(
     *,
     nd: int,
 ) -> Tensor:
-    """torch.nn.functional.max_unpool1d/2d/3d: (n - 1) * s - 2p + k, or output_size within a stride of that."""
+    """torch.nn.functional.max_unpool1d/2d/3d: (n - 1) * s - 2p + k, or up to a stride beside it."""
     lead, sizes = spatial(input, nd)
     kernels, paddings = per_axis(kernel_size, nd), per_axis(padding, nd)
     strides = kernels if stride is None or stride == [] else per_axis(stride, nd)
     for mine, theirs in zip(input.shape, indices.shape, strict=True):
         same_number(call, theirs, mine, Code.JOIN, "indices have the shape of the input")
-    usual = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(sizes, strides, paddings, kernels, strict=True))
+    usual = tuple(
+        (n - 1) * s - 2 * p + k for n, s, p, k in zip(sizes, strides, paddings, kernels, strict=True)
+    )
     wanted = usual if output_size is None else _wanted(call, tuple(output_size), usual, strides)
     for n in sizes:
         not_empty(call, n)
@@ -98,9 +110,13 @@ def unpool(
     return Tensor((*lead, *wanted))
 
 
-def _wanted(call: Call, wanted: tuple[Dim, ...], usual: tuple[Dim, ...], strides: tuple[Dim, ...]) -> tuple[Dim, ...]:
+def _wanted(
+    call: Call, wanted: tuple[Dim, ...], usual: tuple[Dim, ...], strides: tuple[Dim, ...]
+) -> tuple[Dim, ...]:
     if len(wanted) not in (len(usual), len(usual) + 2):
-        raise Refused(f"output_size has {len(wanted)} values where {len(usual)} or {len(usual) + 2} are needed")
+        raise Refused(
+            f"output_size has {len(wanted)} values where {len(usual)} or {len(usual) + 2} are needed"
+        )
     wanted = wanted[-len(usual) :]
     for given, normal, stride in zip(wanted, usual, strides, strict=True):
         what = "output_size is within a stride of the usual output"
@@ -153,7 +169,9 @@ register(
     "average pool",
     average_pool,
     ranks("AvgPool{}d") | ranks("avg_pool{}d", owner=F),
-    reads=lambda m: {n: getattr(m, n) for n in ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")},
+    reads=lambda m: {
+        n: getattr(m, n) for n in ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+    },
     knobs=(CEIL_MODE, POOL_PADDING, STRIDE, POOL_KERNEL),
     samples=(
         "nn.AvgPool1d(4, 3, padding=2, ceil_mode=True) @ 2,2,H",
@@ -181,7 +199,7 @@ register(
     ranks("max_unpool{}d", owner=F),
     samples=(
         "F.max_unpool2d(*F.max_pool2d(x, (2, 3), return_indices=True), (2, 3)) @ 2,2,H,W",
-        "F.max_unpool2d(*F.max_pool2d(x, (2, 3), return_indices=True), (2, 3), output_size=x.shape[2:]) @ 2,2,H,W",
+        "F.max_unpool2d(*F.max_pool2d(x, (2, 3), return_indices=True), (2, 3), None, 0, x.shape[2:]) @ 2,2,H,W",
         "F.max_unpool2d(*F.max_pool2d(x, 3, 2, 1, return_indices=True), 3, 2, 1, x.shape) @ 2,2,H,W",
         "F.max_unpool1d(*F.max_pool1d(x, 3, 2, return_indices=True), 3, 2, output_size=(8,)) @ 2,2,H",
     ),

@@ -14,7 +14,9 @@ from autofix.ops.formula import kernel_fits, not_empty, window_size
 from autofix.size import product
 
 
-def unfold(call: Call, input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def unfold(
+    call: Call, input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
     """torch.nn.functional.unfold: N, C*k*k, number of windows."""
     lead, sizes = spatial(input, 2)
     kernels, dilations = per_axis(kernel_size, 2), per_axis(dilation, 2)
@@ -66,5 +68,8 @@ register(
     fold,
     (nn.Fold, F.fold),
     reads=("output_size", "kernel_size", "dilation", "padding", "stride"),
-    samples=("nn.Fold((4, 5), (2, 3)) @ 2,12,H", "F.fold(F.unfold(x, (3, 2)), x.shape[2:], (3, 2)) @ 2,2,H,W"),
+    samples=(
+        "nn.Fold((4, 5), (2, 3)) @ 2,12,H",
+        "F.fold(F.unfold(x, (3, 2)), x.shape[2:], (3, 2)) @ 2,2,H,W",
+    ),
 )

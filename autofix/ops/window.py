@@ -30,7 +30,9 @@ def convolution(
     """torch.nn.functional.conv1d/2d/3d, and the modules with every padding mode."""
     rank = weight.ndim - 2
     lead, sizes = spatial(input, rank)
-    same_number(call, lead[-1], weight.shape[1] * groups, Code.CHANNELS, "input has the channels of the weight")
+    same_number(
+        call, lead[-1], weight.shape[1] * groups, Code.CHANNELS, "input has the channels of the weight"
+    )
     strides, dilations, kernels = per_axis(stride, rank), per_axis(dilation, rank), weight.shape[2:]
     if padding == "same" and any(s != 1 for s in strides):
         raise Refused("padding='same' with a stride other than 1")
@@ -106,10 +108,14 @@ def transposed_layer(
     """The forward of torch.nn.ConvTranspose1d/2d/3d: an output_size takes the place of output_padding."""
     if output_size is not None:
         output_padding = _wanted(call, input, tuple(output_size), weight, (stride, padding, dilation))
-    return transposed_convolution(call, input, weight, None, stride, padding, output_padding, groups, dilation)
+    return transposed_convolution(
+        call, input, weight, None, stride, padding, output_padding, groups, dilation
+    )
 
 
-def _wanted(call: Call, input: Tensor, wanted: tuple[Dim, ...], weight: Tensor, hyper: tuple[Any, Any, Any]) -> Any:
+def _wanted(
+    call: Call, input: Tensor, wanted: tuple[Dim, ...], weight: Tensor, hyper: tuple[Any, Any, Any]
+) -> Any:
     """The output padding that gives the wanted sizes, which may come with batch and channels in front."""
     rank = weight.ndim - 2
     _, sizes = spatial(input, rank)
@@ -119,7 +125,9 @@ def _wanted(call: Call, input: Tensor, wanted: tuple[Dim, ...], weight: Tensor, 
     extras = []
     for axis, size in enumerate(wanted[-rank:]):
         stride = strides[axis]
-        smallest = transposed_size(sizes[axis], weight.shape[2 + axis], stride, paddings[axis], dilations[axis], 0)
+        smallest = transposed_size(
+            sizes[axis], weight.shape[2 + axis], stride, paddings[axis], dilations[axis], 0
+        )
         what = "output_size is less than a stride above the smallest output"
         call.require(at_least(size, smallest), Code.LIMIT, what, needs=smallest, gets=size)
         call.require(at_least(smallest + stride - 1, size), Code.LIMIT, what, needs=smallest, gets=size)
@@ -187,10 +195,11 @@ register(
     samples=(
         "nn.ConvTranspose1d(2, 3, 3, stride=2, padding=2, output_padding=1) @ 2,2,H",
         "nn.ConvTranspose2d(2, 3, (3, 2), stride=(2, 3), padding=(3, 1), output_padding=(1, 2)) @ 2,2,H,W",
-        "nn.ConvTranspose2d(2, 4, (2, 3), stride=(1, 2), padding=(2, 0), dilation=(3, 1), groups=2) @ 2,2,H,W",
+        "nn.ConvTranspose2d(2, 4, (2, 3), stride=(1, 2), padding=(2, 0), dilation=(3, 1)) @ 2,2,H,W",
+        "nn.ConvTranspose1d(4, 6, 3, stride=2, groups=2) @ 2,4,H",
         "nn.ConvTranspose3d(2, 3, (1, 2, 3), stride=(1, 2, 2), padding=(0, 1, 2)) @ 2,2,D,H,W",
         "nn.ConvTranspose2d(2, 3, (2, 3)) @ 2,H,W",
-        "nn.ConvTranspose2d(2, 3, (3, 2), (2, 3))(x, output_size=(2 * x.shape[2], 3 * x.shape[3] + 1)) @ 2,2,H,W",
+        "nn.ConvTranspose2d(2, 3, (3, 2), (2, 3))(x, output_size=(2 * x.shape[2], 3 * x.shape[3])) @ 2,2,H,W",
         "nn.ConvTranspose2d(2, 3, (3, 2), (2, 3))(x, (9, 8)) @ 2,2,H,W",
         "nn.ConvTranspose2d(2, 3, 3, (2, 3), (1, 0))(x, (5, 7, 2 * x.shape[2], 3 * x.shape[3])) @ 2,2,H,W",
     ),

@@ -1,0 +1,104 @@
+"""Adaptive and fractional pooling: the output size is given, not the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from autofix.condition import at_least
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, per_axis, ranks, register, spatial
+from autofix.ops.formula import not_empty
+from autofix.ops.resize import scaled_size
+
+
+def adaptive_pool(
+    call: Call, input: Tensor, output_size: Any, return_indices: bool = False, *, nd: int
+) -> Any:
+    """torch.nn.functional.adaptive_avg_pool1d/2d/3d and adaptive_max_pool1d/2d/3d; None keeps a size."""
+    lead, sizes = spatial(input, nd)
+    out = []
+    for n, wanted in zip(sizes, per_axis(output_size, nd), strict=True):
+        not_empty(call, n)
+        result = n if wanted is None else wanted
+        call.require(at_least(result, 0), Code.EMPTY, "output size is not negative", needs=0, gets=result)
+        not_empty(call, result, "output is not empty", silent=True)
+        out.append(result)
+    pooled = Tensor((*lead, *out))
+    return (pooled, pooled) if return_indices else pooled
+
+
+def fractional_pool(
+    call: Call,
+    input: Tensor,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+    *,
+    nd: int,
+) -> Any:
+    """torch.nn.functional.fractional_max_pool2d/3d: output + kernel - 1 is at most the input."""
+    lead, sizes = spatial(input, nd)
+    if output_size is not None:
+        out = per_axis(output_size, nd)
+    elif output_ratio is not None:
+        out = tuple(scaled_size(n, ratio) for n, ratio in zip(sizes, per_axis(output_ratio, nd), strict=True))
+    else:
+        raise Refused("output_size or output_ratio is needed")
+    for n, result, kernel in zip(sizes, out, per_axis(kernel_size, nd), strict=True):
+        not_empty(call, n)
+        what = "windows of the kernel fit the input"
+        call.require(at_least(n, result + kernel - 1), Code.KERNEL, what, needs=result + kernel - 1, gets=n)
+        not_empty(call, result, "output is not empty")
+    pooled = Tensor((*lead, *out))
+    return (pooled, pooled) if return_indices else pooled
+
+
+register(
+    "adaptive pool",
+    adaptive_pool,
+    {
+        **ranks("AdaptiveAvgPool{}d", "AdaptiveMaxPool{}d"),
+        **ranks("adaptive_avg_pool{}d", "adaptive_max_pool{}d", owner=F),
+        **ranks("adaptive_max_pool{}d_with_indices", owner=F, return_indices=True),
+        torch.adaptive_max_pool1d: {"nd": 1, "return_indices": True},
+    },
+    reads=lambda m: {
+        name: getattr(m, name) for name in ("output_size", "return_indices") if hasattr(m, name)
+    },
+    samples=(
+        "nn.AdaptiveAvgPool1d(3) @ 2,3,H",
+        "nn.AdaptiveAvgPool2d((2, 5)) @ 2,3,H,W",
+        "nn.AdaptiveAvgPool2d((None, 4)) @ 2,3,H,W",
+        "nn.AdaptiveMaxPool2d((3, None)) @ 3,H,W",
+        "nn.AdaptiveMaxPool2d((3, 2), return_indices=True)(x)[1] @ 2,3,H,W",
+        "nn.AdaptiveMaxPool3d((1, 2, 4)) @ 2,3,D,H,W",
+        "F.adaptive_avg_pool2d(x, (x.shape[2] - 2, 3)) @ 2,3,H,W",
+        "F.adaptive_max_pool1d(x, 4, return_indices=True)[1] @ 2,3,H",
+        "F.adaptive_avg_pool3d(x, (2, None, 3)) @ 2,3,D,H,W",
+    ),
+)
+register(
+    "fractional max pool",
+    fractional_pool,
+    {
+        nn.FractionalMaxPool2d: {"nd": 2},
+        nn.FractionalMaxPool3d: {"nd": 3},
+        F.fractional_max_pool2d: {"nd": 2},
+        F.fractional_max_pool3d: {"nd": 3},
+        F.fractional_max_pool2d_with_indices: {"nd": 2, "return_indices": True},
+        F.fractional_max_pool3d_with_indices: {"nd": 3, "return_indices": True},
+    },
+    reads=("kernel_size", "output_size", "output_ratio", "return_indices"),
+    samples=(
+        "nn.FractionalMaxPool2d((2, 3), output_size=(4, 3)) @ 2,3,H,W",
+        "nn.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.7)) @ 2,3,H,W",
+        "nn.FractionalMaxPool3d((1, 2, 3), output_size=(2, 3, 4)) @ 2,3,D,H,W",
+        "F.fractional_max_pool2d(x, 2, output_ratio=(0.4, 0.8), return_indices=True)[1] @ 2,3,H,W",
+    ),
+)

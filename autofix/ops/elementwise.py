@@ -1,0 +1,113 @@
+"""Arithmetic, comparison and logic of tensors and numbers, element by element."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+
+from autofix.ops.base import Call, Tensor, Unmodelled, register, words
+from autofix.ops.join import broadcast, broadcast_into
+
+
+def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = False, **options: Any) -> Any:
+    """torch.add and its like over tensors and numbers; without tensors, Python's own operator."""
+    if options.get("out") is not None:
+        raise Unmodelled("out=")
+    tensors = [value for value in (*operands, *options.values()) if isinstance(value, Tensor)]
+    if not tensors:
+        return _numbers(scalar, operands)
+    if inplace and isinstance(operands[0], Tensor):
+        target = operands[0].shape
+        for other in tensors[1:]:
+            broadcast_into(call, target, other.shape)
+        return Tensor(target)
+    return Tensor(broadcast(call, *(tensor.shape for tensor in tensors)))
+
+
+def _numbers(name: str, operands: tuple[Any, ...]) -> Any:
+    if not name:
+        raise Unmodelled("no operand is a tensor")
+    from autofix.ops.scalar import number
+
+    return number(name, *operands)
+
+
+def where(call: Call, condition: Tensor, *branches: Any, **named: Any) -> Tensor:
+    """torch.where with both branches."""
+    if len(branches) + len(named) != 2:
+        raise Unmodelled("where(condition) alone: its result depends on the values")
+    shape = elementwise(call, condition, *branches, **named)
+    assert isinstance(shape, Tensor)
+    return shape
+
+
+_OPERATORS = words("add sub mul truediv floordiv mod pow and_ or_ xor eq ne lt le gt ge neg pos abs invert")
+_INPLACE_OPERATORS = words("iadd isub imul itruediv ifloordiv imod ipow iand ior ixor")
+_REFLECTED = words("add sub mul truediv floordiv mod pow and or xor")
+_FUNCTIONS = words(
+    """
+    add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power
+    maximum minimum fmax fmin atan2 arctan2 hypot logaddexp logaddexp2 eq ne lt le gt ge not_equal less
+    less_equal greater greater_equal logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
+    bitwise_left_shift bitwise_right_shift copysign heaviside nextafter xlogy rsub isclose ldexp lerp
+    addcmul addcdiv clamp clip clamp_min clamp_max masked_fill complex polar threshold
+    """
+)
+
+
+def _elementwise_targets() -> dict[Any, dict[str, Any]]:
+    targets: dict[Any, dict[str, Any]] = {}
+    for name in _OPERATORS:
+        targets[getattr(operator, name)] = {"scalar": name}
+        targets[f"__{name.rstrip('_')}__"] = {}
+    for name in _INPLACE_OPERATORS:
+        targets[getattr(operator, name)] = {"scalar": name, "inplace": True}
+        targets[f"__{name}__"] = {"inplace": True}
+    targets |= {f"__r{name}__": {} for name in _REFLECTED}
+    for name in _FUNCTIONS:
+        targets[getattr(torch, name, None)] = {}
+        if hasattr(torch.Tensor, name):
+            targets[name] = {}
+        if hasattr(torch.Tensor, f"{name}_"):
+            targets[f"{name}_"] = {"inplace": True}
+    return targets | {"copy_": {"inplace": True}}
+
+
+register(
+    "elementwise",
+    elementwise,
+    _elementwise_targets(),
+    samples=(
+        "x + 1 @ 2,3,H,W",
+        "2 ** x @ 2,3,H,W",
+        "x + torch.ones(3, 1, 5) @ 2,C,H,W",
+        "torch.add(x, torch.ones(4, 1), alpha=2) @ 2,H,W",
+        "x.mul(torch.ones(2, 1, 6, 4)) @ 2,3,H,W",
+        "torch.ones(5) - x @ 2,3,H,W",
+        "F.avg_pool2d(x, 2, (1, 2)) * F.avg_pool2d(x, (1, 2), (3, 2)) @ 2,3,H,W",
+        "operator.iadd(x, torch.ones(3, 1, 5)) @ 2,3,H,W",
+        "operator.iadd(torch.ones(4, 5), x) @ H,W",
+        "operator.imul(torch.ones(4, 5), x) @ 1,H,W",
+        "x.add_(torch.ones(1, 4)) @ H,W",
+        "torch.maximum(x, torch.ones(4, 3)) @ 2,H,W",
+        "torch.lerp(x, torch.ones(4, 3), torch.ones(2, 1, 1)) @ N,H,W",
+        "torch.addcmul(x, torch.ones(4, 3), torch.ones(2, 1, 1), value=0.5) @ N,H,W",
+        "x > torch.ones(4, 3) @ 2,H,W",
+        "torch.logical_and(x, torch.ones(4, 3)) @ 2,H,W",
+        "-x @ 2,H,W",
+        "x.clamp(min=0, max=1) @ 2,H,W",
+        "x.masked_fill(torch.ones(4, 1) > 0, 0.0) @ 2,H,W",
+        "x * (x.shape[2] - x.shape[1] // 2) @ 2,H,W",
+    ),
+)
+register(
+    "where",
+    where,
+    (torch.where, "where"),
+    samples=(
+        "torch.where(x > 0, x, 0.0) @ 2,H,W",
+        "torch.where(x > 0, torch.ones(4, 1), torch.ones(2, 1, 3)) @ N,H,W",
+    ),
+)

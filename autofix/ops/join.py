@@ -1,0 +1,146 @@
+"""Joins: the common shape of tensors that are combined, concatenation and stacking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from autofix.condition import any_of, equal
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_number
+from autofix.ops.factor import identical
+from autofix.size import Dim, larger
+
+
+def broadcast(call: Call, *shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The common shape of tensors that are combined element by element, as numpy broadcasts them."""
+    result: tuple[Dim, ...] = ()
+    for shape in shapes:
+        rank = max(len(result), len(shape))
+        left, right = ((1,) * (rank - len(s)) + s for s in (result, shape))
+        result = tuple(_meet(call, a, b) for a, b in zip(left, right, strict=True))
+    return result
+
+
+def _meet(call: Call, left: Dim, right: Dim) -> Dim:
+    if identical(left, right) or _is_one(right):
+        return left
+    if _is_one(left):
+        return right
+    either = any_of((equal(left, right), equal(left, 1), equal(right, 1)))
+    call.require(either, Code.JOIN, "sizes are equal or 1", needs=left, gets=right)
+    if isinstance(left, int) and isinstance(right, int):
+        return left
+    what = "neither side is stretched from size 1"
+    call.require(equal(left, right), Code.BROADCAST, what, needs=left, gets=right, silent=True)
+    for side in (left, right):
+        if isinstance(side, int):
+            return side
+    return larger(left, right)
+
+
+def _is_one(dim: Dim) -> bool:
+    return isinstance(dim, int) and dim == 1
+
+
+def broadcast_into(call: Call, target: tuple[Dim, ...], other: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The shape of the left side of an in-place operation, into which the other must be expandable."""
+    if len(other) > len(target):
+        raise Refused(f"an in-place result with {len(other)} dimensions in a tensor with {len(target)}")
+    for mine, theirs in zip(target[len(target) - len(other) :], other, strict=True):
+        if identical(mine, theirs) or _is_one(theirs):
+            continue
+        either = any_of((equal(mine, theirs), equal(theirs, 1)))
+        call.require(either, Code.JOIN, "sizes are equal, or 1 on the right", needs=mine, gets=theirs)
+        if not isinstance(theirs, int):
+            what = "the right side is not stretched from size 1"
+            call.require(equal(mine, theirs), Code.BROADCAST, what, needs=mine, gets=theirs, silent=True)
+    return target
+
+
+def cat(
+    call: Call, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None, out: Any = None
+) -> Tensor:
+    """torch.cat: sizes add up along one dimension and are equal along the others."""
+    parts = [t for t in tensors if t.shape != (0,)]  # torch passes over an empty vector of any company
+    if not parts:
+        return tensors[0]
+    rank = parts[0].ndim
+    if any(part.ndim != rank for part in parts) or rank == 0:
+        raise Refused(f"a concatenation of tensors with {', '.join(str(t.ndim) for t in parts)} dimensions")
+    along = axis_of(dim if axis is None else axis, rank)
+    shape = list(parts[0].shape)
+    for part in parts[1:]:
+        for position, size in enumerate(part.shape):
+            if position == along:
+                shape[along] = shape[along] + size
+            elif not identical(size, shape[position]):
+                same_number(call, size, shape[position], Code.JOIN, "concatenated tensors have equal sizes")
+    return Tensor(tuple(shape))
+
+
+def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
+    """torch.stack: a new dimension; all sizes are equal."""
+    shape = tensors[0].shape
+    for tensor in tensors[1:]:
+        if tensor.ndim != len(shape):
+            raise Refused(f"a stack of tensors with {len(shape)} and {tensor.ndim} dimensions")
+        for theirs, mine in zip(tensor.shape, shape, strict=True):
+            if not identical(theirs, mine):
+                same_number(call, theirs, mine, Code.JOIN, "stacked tensors have equal sizes")
+    along = axis_of(dim, len(shape) + 1)
+    return Tensor((*shape[:along], len(tensors), *shape[along:]))
+
+
+def stack_along(call: Call, tensors: Sequence[Tensor], *, along: str) -> Tensor:
+    """torch.hstack, vstack, dstack and column_stack."""
+    raised = [Tensor(_RAISED[along](tensor.shape)) for tensor in tensors]
+    dim = {"h": 1, "v": 0, "d": 2, "column": 1}[along]
+    return cat(call, raised, 0 if along == "h" and raised[0].ndim == 1 else dim)
+
+
+_RAISED = {
+    "h": lambda s: s or (1,),
+    "v": lambda s: (1,) * (2 - len(s)) + s,
+    "d": lambda s: (1, *s, 1) if len(s) == 1 else (*s, 1) if len(s) == 2 else s or (1, 1, 1),
+    "column": lambda s: s or (1, 1) if len(s) != 1 else (*s, 1),
+}
+
+register(
+    "cat",
+    cat,
+    (torch.cat, torch.concat, torch.concatenate),
+    samples=(
+        "torch.cat([x, torch.ones(2, 3, 5, 4)], 1) @ 2,C,H,W",
+        "torch.cat((x, torch.ones(2, 3, 5, 4), x), dim=-2) @ 2,C,H,W",
+        "torch.cat([torch.ones(0), x], 2) @ 2,3,H,W",
+        "torch.cat([x[:, :, ::2], F.max_pool2d(x, (2, 1), ceil_mode=True)], axis=3) @ 2,3,H,W",
+        "torch.concat([F.interpolate(F.max_pool2d(x, 2), scale_factor=2), x], 1) @ 2,3,H,W",
+    ),
+)
+register(
+    "stack",
+    stack,
+    (torch.stack,),
+    samples=("torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W", "torch.stack((x, x, x), dim=-1) @ 2,H,W"),
+)
+register(
+    "stack",
+    stack_along,
+    {
+        torch.hstack: {"along": "h"},
+        torch.vstack: {"along": "v"},
+        torch.row_stack: {"along": "v"},
+        torch.dstack: {"along": "d"},
+        torch.column_stack: {"along": "column"},
+    },
+    samples=(
+        "torch.hstack([x, torch.ones(2, 3, 5)]) @ N,C,H",
+        "torch.hstack([x, torch.ones(4)]) @ H",
+        "torch.vstack([x, torch.ones(4)]) @ H",
+        "torch.dstack([x, torch.ones(4, 3)]) @ H,W",
+        "torch.column_stack([x, torch.ones(4)]) @ H",
+    ),
+)

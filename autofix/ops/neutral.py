@@ -1,0 +1,124 @@
+"""Operators that leave every size as it is: activations, dropout, unary arithmetic, copies and casts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from autofix.condition import divides
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register, same_features, words
+
+
+def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
+    """A tensor of the same shape."""
+    if not isinstance(input, Tensor):
+        raise Unmodelled("the argument is no tensor")
+    return Tensor(input.shape)
+
+
+def parametric_relu(call: Call, input: Tensor, weight: Tensor) -> Tensor:
+    """torch.nn.functional.prelu: one slope, or one for each channel."""
+    if weight.shape and weight.shape[0] != 1:
+        if input.ndim == 0:
+            raise Refused("a number has no channels")
+        same_features(call, input.shape[1] if input.ndim > 1 else 1, weight.shape[0])
+    return input
+
+
+def gated_linear_unit(call: Call, input: Tensor, dim: int = -1) -> Tensor:
+    """torch.nn.functional.glu: halves one dimension."""
+    if input.ndim == 0:
+        raise Refused("a number cannot be halved")
+    along = axis_of(dim, input.ndim)
+    size = input.shape[along]
+    call.require(divides(2, size), Code.DIVISIBLE, "halved size is even", needs=2, gets=size)
+    return Tensor((*input.shape[:along], size // 2, *input.shape[along + 1 :]))
+
+
+_MODULES = words(
+    """
+    ReLU ReLU6 LeakyReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Hardtanh
+    Hardswish Hardsigmoid Hardshrink Softshrink Softplus Softsign Threshold Dropout Dropout1d Dropout2d
+    Dropout3d AlphaDropout FeatureAlphaDropout Identity
+    """
+)
+_ACTIVATIONS = words(
+    """
+    relu relu6 leaky_relu rrelu elu celu selu gelu silu mish sigmoid logsigmoid tanh tanhshrink hardtanh
+    hardswish hardsigmoid hardshrink softshrink softplus softsign threshold dropout dropout1d dropout2d
+    dropout3d alpha_dropout feature_alpha_dropout relu_ leaky_relu_ rrelu_ elu_ celu_ selu_ hardtanh_
+    threshold_
+    """
+)
+_UNARY = words(
+    """
+    abs absolute acos acosh angle arccos arcsin arctan asin asinh atan atanh bernoulli bitwise_not ceil
+    conj cos cosh deg2rad detach digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf
+    isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg
+    negative positive rad2deg real reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt
+    square tan tanh trunc clone dropout alpha_dropout feature_dropout feature_alpha_dropout selu celu
+    rrelu zeros_like ones_like empty_like full_like rand_like randn_like randint_like
+    """
+)
+_METHODS = words(
+    """
+    bfloat16 bool byte char cpu cuda double float half int long short to type type_as contiguous
+    requires_grad_ zero_ fill_ normal_ uniform_ hardshrink exponential_ random_ pin_memory share_memory_
+    resolve_conj resolve_neg
+    """
+)
+_LIBRARIES = (
+    "torchvision.ops.stochastic_depth.stochastic_depth",
+    "torchvision.ops.stochastic_depth.StochasticDepth",
+    "torchvision.ops.misc.FrozenBatchNorm2d",
+)
+
+
+def _targets() -> tuple[Any, ...]:
+    targets = [getattr(nn, name, None) for name in _MODULES]
+    targets += [getattr(F, name, None) for name in _ACTIVATIONS]
+    for name in _UNARY:
+        targets.append(getattr(torch, name, None))
+        targets.append(getattr(torch, f"{name}_", None))
+    targets += [name for name in (*_UNARY, *_METHODS) if hasattr(torch.Tensor, name)]
+    targets += [f"{name}_" for name in _UNARY if hasattr(torch.Tensor, f"{name}_")]
+    return tuple(dict.fromkeys((*targets, *_LIBRARIES)))
+
+
+register(
+    "neutral",
+    neutral,
+    _targets(),
+    samples=(
+        "nn.ReLU() @ 2,3,H,W",
+        "nn.GELU() @ 2,H",
+        "nn.Dropout2d(0.5) @ 2,3,H,W",
+        "nn.Identity() @ 2,H",
+        "nn.Hardswish() @ 2,3,H,W",
+        "F.leaky_relu(x, 0.2) @ 2,3,H,W",
+        "F.dropout(x, 0.5, training=True) @ 2,3,H,W",
+        "torch.sigmoid(x) @ 2,3,H,W",
+        "torch.exp(x).sqrt() @ 2,3,H,W",
+        "x.contiguous().float().detach() @ 2,3,H,W",
+        "x.relu_() @ 2,3,H,W",
+        "torch.zeros_like(x) @ 2,3,H,W",
+    ),
+)
+register(
+    "prelu",
+    parametric_relu,
+    (F.prelu, nn.PReLU, "prelu"),
+    reads=lambda m: {"weight": Tensor(tuple(m.weight.shape))},  # type: ignore[union-attr, arg-type]
+    samples=("nn.PReLU() @ 2,C,H", "nn.PReLU(4) @ 2,C,H", "F.prelu(x, torch.ones(3)) @ N,C"),
+)
+register(
+    "glu",
+    gated_linear_unit,
+    (F.glu, nn.GLU),
+    reads=("dim",),
+    samples=("nn.GLU(1) @ 2,C,3,W", "F.glu(x) @ 2,H,W", "F.glu(x, dim=-2) @ 2,H,W"),
+)
