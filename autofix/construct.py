@@ -8,12 +8,12 @@ and columns are worked out later, for the few modules that are asked about.
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ class Call:
     def file(self) -> str:
         """The absolute path, or a name in angle brackets where the code came from no file."""
         name = self.code.co_filename
-        return name if name.startswith("<") else os.path.abspath(name)
+        return name if name.startswith("<") else str(Path(name).absolute())
 
     @property
     def function(self) -> str:
@@ -99,7 +99,7 @@ class Constructions:
         self._log: dict[int, tuple[weakref.ref[nn.Module], Construction]] = {}
 
     def of(self, module: nn.Module) -> Construction | None:
-        """How `module` was built; None for one that no constructor ran for (a deep copy, an unpickled one)."""
+        """How `module` was built; None where no constructor ran for it (a deep copy, an unpickled one)."""
         entry = self._log.get(id(module))
         return entry[1] if entry is not None and entry[0]() is module else None
 
