@@ -1,0 +1,105 @@
+"""Inserts in `forward`: the call they guard gets its tensor padded, aligned or pooled by a small helper."""
+
+from __future__ import annotations
+
+import ast
+from types import CodeType
+
+from autofix.fault import Location
+from autofix.source.forward_file import ForwardFile
+from autofix.source.functional import functional
+from autofix.source.helpers import crop_helper, fit_helper, free_name, round_helper
+from autofix.source.joins import align, operands
+from autofix.source.locate import function_call, module_call
+from autofix.source.text import Function, SourceError, SourceFile, Splice
+from autofix.source.wanted import Insert, ints_of, module_of
+
+
+def insert_line(file: ForwardFile, insert: Insert, at: Location, axes: int) -> None:
+    """Write one insert; SourceError where its call cannot be found on the line."""
+    if insert.kind == "fit":
+        _fit(file, insert, at)
+    elif insert.kind == "align":
+        align(file, insert, at, axes)
+    elif insert.kind == "adaptive":
+        _adaptive(file, insert, at)
+    else:
+        raise SourceError(f"{insert.kind}: not an insert for a line of forward")
+
+
+def _fit(file: ForwardFile, insert: Insert, at: Location) -> None:
+    sizes = ints_of(insert, "sizes")
+    name = file.helper(fit_helper, len(sizes), "pad_to_fit")
+    file.wrap(_tensor(file.source, insert, at), f"{name}(", f", {', '.join(map(str, sizes))})")
+
+
+def _adaptive(file: ForwardFile, insert: Insert, at: Location) -> None:
+    sizes = ints_of(insert, "sizes")
+    prefix, imports = functional(file.source)
+    file.splices += imports
+    text = f", ({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)}))"
+    file.wrap(_tensor(file.source, insert, at), f"{prefix}adaptive_avg_pool{len(sizes)}d(", text)
+
+
+def _tensor(source: SourceFile, insert: Insert, at: Location) -> ast.expr:
+    """The tensor that the guarded call works on: its first argument, or what its method is called on."""
+    module = module_of(insert)
+    call = module_call(source, at, module) if module else function_call(source, at, insert.site)
+    return operands(call)[0]
+
+
+def insert_round(file: ForwardFile, insert: Insert, code: CodeType) -> None:
+    """Pad the input of the model's own forward, and crop what each of its returns gives."""
+    function = _forward(file.source, code)
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    x, source = arguments[1].arg, file.source
+    multiple, offset = ints_of(insert, "multiple"), ints_of(insert, "offset")
+    axes = len(multiple)
+    offset = offset or (0,) * axes
+    least = ints_of(insert, "sizes") or (1,) * axes
+    pad = file.helper(round_helper, axes, "pad_to_working_size")
+    crop = file.helper(crop_helper, axes, "crop_back")
+    given = free_name(source, "given")
+    first = _first_statement(function)
+    at, indent = source.start(first), source.indentation(first.lineno)
+    lines = [f"{given} = {x}", f"{x} = {pad}({x}, multiple={multiple}, offset={offset}, least={least})"]
+    file.splices.append(Splice(at, at, "".join(line + source.newline + indent for line in lines)))
+    file.first = function
+    for node in _returns(function):
+        bare = _is_bare_tuple(source, node)
+        file.wrap(node, f"{crop}({'(' * bare}", f"{')' * bare}, {given})")
+
+
+def _is_bare_tuple(source: SourceFile, node: ast.expr) -> bool:
+    """Whether it is `a, b` without parentheses of its own."""
+    if not isinstance(node, ast.Tuple):
+        return False
+    call = ast.parse(f"f({source.segment(node)})", mode="eval").body
+    return isinstance(call, ast.Call) and call.args != [] and not isinstance(call.args[0], ast.Tuple)
+
+
+def _forward(source: SourceFile, code: CodeType) -> Function:
+    for node in ast.walk(source.tree):
+        if isinstance(node, Function) and node.name == code.co_name:
+            lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
+            if min(lines) == code.co_firstlineno and len(node.args.posonlyargs + node.args.args) > 1:
+                return node
+    raise SourceError(f"{source.path}: no forward with an input to pad")
+
+
+def _first_statement(function: Function) -> ast.stmt:
+    """The statement after the docstring, on a line of its own."""
+    body = function.body
+    docstring = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1
+    first = body[1] if docstring else body[0]
+    if first.lineno == function.lineno:
+        raise SourceError(f"line {first.lineno}: the body of forward is on its def's line")
+    return first
+
+
+def _returns(function: Function) -> list[ast.expr]:
+    """What the function itself returns, leaving out functions defined in it."""
+    functions = (f for f in ast.walk(function) if f is not function and isinstance(f, Function))
+    inner = {node for nested in functions for node in ast.walk(nested)}
+    nodes = (node for node in ast.walk(function) if isinstance(node, ast.Return) and node not in inner)
+    return [node.value for node in nodes if node.value is not None]

@@ -1,0 +1,17 @@
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(
+            1,
+            4,
+            3,
+            padding=1,
+        )
+        self.rest = nn.Sequential(*[nn.Conv2d(4, 4, 3) for _ in range(2)])
+        self.rest[0].padding = (1, 1)
+
+    def forward(self, x):
+        return self.rest(self.a(x))
