@@ -130,6 +130,11 @@ def at(dim: Dim, point: Point) -> Any:
     return dim if isinstance(dim, int) else dim.at(point)
 
 
+def is_dim(value: Any) -> bool:
+    """Whether a value is a dimension: an int, a size, a joint, or an expression of the search."""
+    return isinstance(value, int | Size | Joint) or hasattr(value, "larger")
+
+
 def axes(dim: Dim) -> frozenset[int]:
     """The input axes a dimension depends on."""
     if isinstance(dim, Size):

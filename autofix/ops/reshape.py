@@ -1,0 +1,174 @@
+"""Reshaping: flatten, unflatten, view and reshape.
+
+The number of elements is what torch requires. Where a `-1` would move pixels into the batch, torch raises nothing,
+and the requirement that it does not happen is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from autofix.condition import at_least, divides, equal
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
+from autofix.ops.factor import cancel, identical
+from autofix.size import Dim, product
+
+
+def sizes_of(sizes: Sequence[Any]) -> tuple[Dim, ...]:
+    """The sizes of `view(2, 3)` and `view((2, 3))` alike."""
+    if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
+        sizes = sizes[0]
+    if any(isinstance(size, Tensor | torch.dtype | str) for size in sizes):
+        raise Unmodelled("a size that is no number")
+    return tuple(sizes)
+
+
+def flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """torch.flatten."""
+    rank = input.ndim
+    if rank == 0:
+        return replace(input, shape=(1,))
+    start, end = axis_of(start_dim, rank), axis_of(end_dim, rank)
+    if start > end:
+        raise Refused("flatten() starts after it ends")
+    merged = product(input.shape[start : end + 1])
+    return replace(input, shape=(*input.shape[:start], merged, *input.shape[end + 1 :]))
+
+
+def unflatten(call: Call, input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """torch.unflatten."""
+    axis = axis_of(dim, input.ndim)
+    parts = fitted(call, (input.shape[axis],), sizes_of((sizes,)))
+    return replace(input, shape=(*input.shape[:axis], *parts, *input.shape[axis + 1 :]))
+
+
+def reshape(call: Call, input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
+    """torch.reshape, torch.Tensor.view; not the view as another dtype."""
+    sizes = sizes_of(sizes or (shape,))
+    result = fitted(call, input.shape, sizes)
+    if sizes and is_inferred(sizes[0]):
+        _keep_batch(call, input.shape, sizes[1:])
+    return replace(input, shape=result)
+
+
+def reshape_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
+    """torch.Tensor.view_as, torch.Tensor.reshape_as."""
+    return reshape(call, input, other.shape)
+
+
+def is_inferred(size: Dim) -> bool:
+    """Whether a size is the -1 that stands for what is left."""
+    return isinstance(size, int) and size == -1
+
+
+def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim, ...]:
+    """The sizes with -1 worked out, and the requirement that the elements fit them."""
+    wild = [position for position, size in enumerate(sizes) if is_inferred(size)]
+    if len(wild) > 1:
+        raise Refused("only one dimension can be inferred")
+    fixed = [size for size in sizes if not is_inferred(size)]
+    for size in fixed:
+        if not isinstance(size, int) or size < int(bool(wild)):
+            least = int(bool(wild))  # beside a -1, a zero leaves it undetermined
+            call.require(
+                at_least(size, least), Code.RESHAPE, "sizes are not negative", needs=least, gets=size
+            )
+    left, right = cancel(shape, fixed)
+    have, want = product(left), product(right)
+    if not wild:
+        if not identical(have, want):
+            what = "the number of elements stays the same"
+            call.require(equal(have, want), Code.RESHAPE, what, needs=want, gets=have)
+        return tuple(sizes)
+    if isinstance(want, int) and want == 0:
+        raise Refused("a size of 0 beside -1")
+    if not identical(want, 1):
+        what = "the number of elements is a multiple of the given sizes"
+        call.require(divides(want, have), Code.RESHAPE, what, needs=want, gets=have)
+        have = have // want
+    return (*sizes[: wild[0]], have, *sizes[wild[0] + 1 :])
+
+
+def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
+    """Require silently that a leading -1 takes in whole dimensions, or the batch alone, and never part of an image.
+
+    Whole: what is asked for cancels against dimensions of the input, equals its last ones, or divides its last
+    (groups of channels). Rows of a fixed head do neither at a size that it was not made for.
+    """
+    left, asked = list(shape), []
+    for size in rest:
+        match = next((i for i, dim in enumerate(left) if i and identical(dim, size)), None)
+        if match is None:
+            asked.append(size)
+        else:
+            del left[match]
+    want = product(asked)
+    if len(left) < 2 or any(identical(product(left[i:]), want) for i in range(1, len(left) + 1)):
+        return
+    if isinstance(want, int) and isinstance(left[-1], int) and want > 0 and left[-1] % want == 0:
+        return
+    have = product(left[1:])
+    what = "view(-1, ...) keeps the batch: one row for each sample"
+    call.require(equal(have, want), Code.BATCH, what, needs=want, gets=have, silent=True)
+
+
+register(
+    "flatten",
+    flatten,
+    (nn.Flatten, torch.flatten, "flatten", torch.ravel, "ravel"),
+    reads=("start_dim", "end_dim"),
+    samples=(
+        "nn.Flatten() @ 2,3,H,W",
+        "nn.Flatten(2, 3) @ 2,3,D,H,W",
+        "torch.flatten(x, 1, -2) @ 2,3,H,W",
+        "x.flatten(2) @ 2,3,H,W",
+        "x.ravel() @ 2,H,W",
+        "x.flatten(3, 1) @ 2,3,H,W",
+    ),
+)
+register(
+    "unflatten",
+    unflatten,
+    (nn.Unflatten, torch.unflatten, "unflatten"),
+    reads=lambda m: {"dim": m.dim, "sizes": m.unflattened_size},
+    samples=(
+        "nn.Unflatten(2, (3, 2)) @ 2,3,H",
+        "nn.Unflatten(-1, (-1, 4)) @ 2,3,H,W",
+        "torch.unflatten(x, 2, (2, -1)) @ 2,3,H,W",
+        "x.unflatten(3, (-1, x.shape[2])) @ 2,3,H,W",
+    ),
+)
+register(
+    "reshape",
+    reshape,
+    (torch.reshape, "reshape", "view"),
+    samples=(
+        "x.view(2, -1) @ 2,3,H,W",
+        "x.view(x.size(0), -1, x.size(3)) @ B,3,H,W",
+        "x.view(-1, 12) @ B,3,H,W",
+        "x.view(2, 6, -1) @ 2,3,H,W",
+        "x.view(2, 3, 6, 4) @ 2,3,H,W",
+        "x.view((2, 3, x.shape[2] * x.shape[3])) @ 2,3,H,W",
+        "x.view(x.shape[0], 3, x.shape[2] // 2, 2, -1, 3) @ B,3,H,W",
+        "x.view(2, -1, x.shape[2] - 3) @ 2,3,H,W",
+        "torch.reshape(x, (2, -1, 5)) @ 2,3,H,W",
+        "torch.reshape(x, shape=[-1]) @ 2,3,H,W",
+        "x.permute(0, 2, 3, 1).reshape(-1, 3) @ B,3,H,W",
+        "x.permute(0, 2, 3, 1).reshape(-1, x.shape[2] * x.shape[3], 3) @ B,3,H,W",
+        "x.reshape(-1, 2, 2, x.shape[2], x.shape[3]) @ B,4,H,W",
+        "x.reshape(2, 3, -1, -1) @ 2,3,H,W",
+        "x.reshape(x.shape[0] * x.shape[2], -1) @ B,3,H,W",
+    ),
+)
+register(
+    "reshape as",
+    reshape_as,
+    ("view_as", "reshape_as"),
+    samples=("x.reshape_as(y) @ 2,6,H ; 2,3,W", "x.view_as(y) @ 2,3,H,W ; 3,2,W,H"),
+)

@@ -1,0 +1,65 @@
+"""Slices of a dimension, exactly as Python and torch clamp them, in the arithmetic of sizes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from autofix.condition import at_least
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled
+from autofix.size import Dim, Joint, Size, ceil_divide, is_dim, larger, smaller
+
+
+def sliced(call: Call, n: Dim, index: slice) -> Dim:
+    """The length of `x[start:stop:step]` along a dimension of size n."""
+    start, stop, step = index.start, index.stop, 1 if index.step is None else index.step
+    if not isinstance(step, int) or not all(bound is None or is_dim(bound) for bound in (start, stop)):
+        raise Unmodelled(f"slice [{start}:{stop}:{step}]")
+    if step < 1:
+        raise Refused(f"slice step {step}: must be positive")
+    result = ceil_divide(larger(_extent(call, n, start, stop), 0), step)
+    if not isinstance(n, int):
+        call.require(at_least(result, 1), Code.EMPTY, "slice is not empty", needs=1, gets=result, silent=True)
+    return result
+
+
+def _extent(call: Call, n: Dim, start: Any, stop: Any) -> Dim:
+    """stop - start after clamping; it may be negative. The plain cases are spelled out to keep results simple."""
+    if start is None or (isinstance(start, int) and start == 0):
+        if isinstance(stop, int) and stop < 0:
+            return n + stop
+        return n if stop is None else smaller(n, stop) if isinstance(stop, int) else clamped(call, n, stop)
+    if stop is None and isinstance(start, int):
+        return n - start if start > 0 else smaller(n, -start)
+    return (n if stop is None else clamped(call, n, stop)) - clamped(call, n, start)
+
+
+def clamped(call: Call, n: Dim, bound: Dim) -> Dim:
+    """A bound of a slice as a position in [0, n]: negative ones count from the end."""
+    if isinstance(bound, Size | Joint) and isinstance(n, int | Size | Joint):
+        is_negative = smaller(larger(-bound, 0), 1)
+        return smaller(larger(bound + n * is_negative, 0), n)
+    negative = bound < 0 if isinstance(bound, int) else not call.decide(at_least(bound, 0))
+    return larger(n + bound, 0) if negative else smaller(bound, n)
+
+
+def in_range(call: Call, n: Dim, index: Dim) -> None:
+    """Require an index, counted from the end where it is negative, to lie within a dimension."""
+    what = "index is within the dimension"
+    if not isinstance(index, int):
+        call.require(at_least(n + index, 0), Code.INDEX, what, needs=0, gets=n + index)
+    if not isinstance(index, int) or index >= 0:
+        call.require(at_least(n, index + 1), Code.INDEX, what, needs=index + 1, gets=n)
+    else:
+        call.require(at_least(n, -index), Code.INDEX, what, needs=-index, gets=n)
+
+
+def resized(input: Tensor, axis: int, n: Dim) -> Tensor:
+    """The tensor with another size along a dimension."""
+    return replace(input, shape=(*input.shape[:axis], n, *input.shape[axis + 1 :]))
+
+
+def without(input: Tensor, axis: int) -> Tensor:
+    """The tensor without a dimension."""
+    return replace(input, shape=(*input.shape[:axis], *input.shape[axis + 1 :]))
