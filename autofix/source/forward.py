@@ -12,38 +12,38 @@ from autofix.source.helpers import crop_helper, fit_helper, free_name, round_hel
 from autofix.source.joins import align, operands
 from autofix.source.locate import function_call, module_call
 from autofix.source.text import Function, SourceError, SourceFile, Splice
-from autofix.source.wanted import Insert, ints_of, module_of
+from autofix.source.wanted import Insert, ints_of
 
 
-def insert_line(file: ForwardFile, insert: Insert, at: Location, axes: int) -> None:
+def insert_line(
+    file: ForwardFile, insert: Insert, at: Location, module: str | None, axes: int) -> None:
     """Write one insert; SourceError where its call cannot be found on the line."""
     if insert.kind == "fit":
-        _fit(file, insert, at)
+        _fit(file, insert, at, module)
     elif insert.kind == "align":
         align(file, insert, at, axes)
     elif insert.kind == "adaptive":
-        _adaptive(file, insert, at)
+        _adaptive(file, insert, at, module)
     else:
         raise SourceError(f"{insert.kind}: not an insert for a line of forward")
 
 
-def _fit(file: ForwardFile, insert: Insert, at: Location) -> None:
+def _fit(file: ForwardFile, insert: Insert, at: Location, module: str | None) -> None:
     sizes = ints_of(insert, "sizes")
     name = file.helper(fit_helper, len(sizes), "pad_to_fit")
-    file.wrap(_tensor(file.source, insert, at), f"{name}(", f", {', '.join(map(str, sizes))})")
+    file.wrap(_tensor(file.source, insert, at, module), f"{name}(", f", {', '.join(map(str, sizes))})")
 
 
-def _adaptive(file: ForwardFile, insert: Insert, at: Location) -> None:
+def _adaptive(file: ForwardFile, insert: Insert, at: Location, module: str | None) -> None:
     sizes = ints_of(insert, "sizes")
     prefix, imports = functional(file.source)
     file.splices += imports
     text = f", ({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)}))"
-    file.wrap(_tensor(file.source, insert, at), f"{prefix}adaptive_avg_pool{len(sizes)}d(", text)
+    file.wrap(_tensor(file.source, insert, at, module), f"{prefix}adaptive_avg_pool{len(sizes)}d(", text)
 
 
-def _tensor(source: SourceFile, insert: Insert, at: Location) -> ast.expr:
+def _tensor(source: SourceFile, insert: Insert, at: Location, module: str | None) -> ast.expr:
     """The tensor that the guarded call works on: its first argument, or what its method is called on."""
-    module = module_of(insert)
     call = module_call(source, at, module) if module else function_call(source, at, insert.site)
     return operands(call)[0]
 

@@ -54,7 +54,7 @@ def plan_inserts(layers: Layers, inserts: Iterable[Insert]) -> InsertPlan:
     """Where each insert is written."""
     plan = InsertPlan()
     inserts = list(inserts)
-    unlike = _unlike_in_one_place(inserts)
+    unlike = _unlike_in_one_place(layers.model, inserts)
     for insert in inserts:
         try:
             _place(plan, layers, insert, in_line=id(insert) not in unlike)
@@ -64,7 +64,7 @@ def plan_inserts(layers: Layers, inserts: Iterable[Insert]) -> InsertPlan:
 
 
 def _place(plan: InsertPlan, layers: Layers, insert: Insert, *, in_line: bool) -> None:
-    path = module_of(insert)
+    path = module_of(insert, layers.model)
     module = layers.model.get_submodule(path) if path is not None else None
     at = insert.called_at
     if insert.kind == "round":
@@ -73,7 +73,8 @@ def _place(plan: InsertPlan, layers: Layers, insert: Insert, *, in_line: bool) -
         _replace_pool(plan, layers, insert, path, module)
     elif in_line and at is not None and layers.tracer.is_user(at.file):
         try:
-            insert_line(plan.file(layers.tracer.read(at.file)), insert, at, _axes(layers.model, insert))
+            file = plan.file(layers.tracer.read(at.file))
+            insert_line(file, insert, at, path, _axes(layers.model, insert))
         except SourceError:
             if path is None:
                 raise
@@ -84,19 +85,20 @@ def _place(plan: InsertPlan, layers: Layers, insert: Insert, *, in_line: bool) -
         raise SourceError(f"{at or insert.site} is no code of this project")
 
 
-def _unlike_in_one_place(inserts: list[Insert]) -> set[int]:
+def _unlike_in_one_place(model: nn.Module, inserts: list[Insert]) -> set[int]:
     """Layers called by one line of a loop, each with sizes of its own: the line cannot serve them all."""
     by_line: dict[tuple[str, int, str], list[Insert]] = defaultdict(list)
     for insert in inserts:
-        if insert.called_at is not None and insert.kind in ("fit", "adaptive") and module_of(insert):
+        path = module_of(insert, model)
+        if insert.called_at is not None and insert.kind in ("fit", "adaptive") and _is_element(path):
             by_line[insert.called_at.file, insert.called_at.line, insert.kind].append(insert)
     unlike = (group for group in by_line.values() if len({ints_of(one, "sizes") for one in group}) > 1)
-    return {id(insert) for group in unlike for insert in group if _same_callee(group)}
+    return {id(insert) for group in unlike for insert in group}
 
 
-def _same_callee(group: list[Insert]) -> bool:
-    """Whether the modules have no attribute names of their own: elements of a list, as in a loop."""
-    return any((module_of(insert) or "").rsplit(".", 1)[-1].isdecimal() for insert in group)
+def _is_element(path: str | None) -> bool:
+    """Whether the module has no attribute name of its own: an element of a list, as in a loop."""
+    return path is not None and path.rsplit(".", 1)[-1].isdecimal()
 
 
 def _axes(model: nn.Module, insert: Insert) -> int:
@@ -130,6 +132,8 @@ def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
 
 
 def _round(plan: InsertPlan, layers: Layers, insert: Insert) -> None:
+    if not ints_of(insert, "multiple"):
+        raise SourceError("of which multiple is not known")
     code = type(layers.model).forward.__code__
     if layers.tracer.is_user(code.co_filename):
         insert_round(plan.file(layers.tracer.read(code.co_filename)), insert, code)

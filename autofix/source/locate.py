@@ -84,7 +84,7 @@ def _only(source: SourceFile, at: Location, found: list[_Found], what: str) -> _
 
 
 def _callee(call: ast.Call) -> str:
-    name = _last_key(call.func) or ""
+    name = (_last_key(call.func) or "").rstrip("_")
     return _SAME.get(name, name)
 
 

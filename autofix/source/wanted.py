@@ -46,10 +46,10 @@ class Insert(Protocol):
            align:    pad or crop operand number `operand` of a join to the size of operand `like`
            adaptive: average to fixed `sizes` before the call; where `module` is a pool, in place of it
            round:    pad the input up to the next `multiple * k + offset`, crop the outputs back
-    module: dotted path of the module called at the site, None for a function or method
+    site:   the path of the module called there, or the graph's name of the call (`cat_1`)
     sizes:  one int per spatial axis (fit, adaptive; for round the least size to pad to, or empty)
 
-    The attributes a kind does not use may be missing.
+    The attributes a kind does not use may be missing. `module` may name the module where `site` does not.
     """
 
     @property
@@ -60,9 +60,16 @@ class Insert(Protocol):
     def called_at(self) -> Location | None: ...
 
 
-def module_of(insert: Insert) -> str | None:
-    module: str | None = getattr(insert, "module", None)
-    return module
+def module_of(insert: Insert, model: nn.Module) -> str | None:
+    """The path of the module called at the site: told by the insert, else the site's own name."""
+    told: str | None = getattr(insert, "module", None)
+    if told is not None:
+        return told
+    try:
+        module = model.get_submodule(insert.site)
+    except AttributeError:
+        return None
+    return insert.site if getattr(insert, "op", type(module).__name__) == type(module).__name__ else None
 
 
 def ints_of(insert: Insert, name: str) -> tuple[int, ...]:
