@@ -12,7 +12,9 @@ from autofix.condition import at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, per_axis, ranks, register, spatial
 from autofix.ops.formula import not_empty
+from autofix.ops.pool import Indices
 from autofix.ops.resize import scaled_size
+from autofix.size import Dim
 
 
 def adaptive_pool(
@@ -28,7 +30,12 @@ def adaptive_pool(
         not_empty(call, result, "output is not empty", silent=True)
         out.append(result)
     pooled = Tensor((*lead, *out))
-    return (pooled, pooled) if return_indices else pooled
+    return (pooled, _indices(pooled, sizes)) if return_indices else pooled
+
+
+def _indices(pooled: Tensor, sizes: tuple[Dim, ...]) -> Indices:
+    """The last window ends where the input does."""
+    return Indices(pooled.shape, sizes, tuple(n - 1 for n in sizes))
 
 
 def fractional_pool(
@@ -54,9 +61,10 @@ def fractional_pool(
         not_empty(call, n)
         what = "windows of the kernel fit the input"
         call.require(at_least(n, result + kernel - 1), Code.KERNEL, what, needs=result + kernel - 1, gets=n)
-        not_empty(call, result, "output is not empty")
+        call.require(at_least(result, 0), Code.EMPTY, "output size is not negative", needs=0, gets=result)
+        not_empty(call, result, "output is not empty", silent=True)
     pooled = Tensor((*lead, *out))
-    return (pooled, pooled) if return_indices else pooled
+    return (pooled, _indices(pooled, sizes)) if return_indices else pooled
 
 
 register(
@@ -97,7 +105,7 @@ register(
     reads=("kernel_size", "output_size", "output_ratio", "return_indices"),
     samples=(
         "nn.FractionalMaxPool2d((2, 3), output_size=(4, 3)) @ 2,3,H,W",
-        "nn.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.7)) @ 2,3,H,W",
+        "nn.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.8)) @ 2,3,H,W",
         "nn.FractionalMaxPool3d((1, 2, 3), output_size=(2, 3, 4)) @ 2,3,D,H,W",
         "F.fractional_max_pool2d(x, 2, output_ratio=(0.4, 0.8), return_indices=True)[1] @ 2,3,H,W",
     ),

@@ -118,11 +118,19 @@ def einsum(call: Call, equation: str, *operands: Any) -> Tensor:
     for term, tensor in zip(terms, tensors, strict=True):
         letters, middle = _split_term(term, tensor)
         ellipsis = broadcast(call, ellipsis, middle)
-        for letter, size in letters:
+        for letter, size in _diagonal(call, letters).items():
             (sizes[letter],) = broadcast(call, (sizes[letter],), (size,)) if letter in sizes else (size,)
     if not arrow:
         output = _implicit_output(inputs)
     return Tensor(_einsum_shape(output, sizes, ellipsis))
+
+
+def _diagonal(call: Call, letters: list[tuple[str, Dim]]) -> dict[str, Dim]:
+    """One size for each letter of a term; a repeated one is a diagonal, and is never stretched from 1."""
+    sizes: dict[str, Dim] = {}
+    for letter, size in letters:
+        _same(call, size, sizes.setdefault(letter, size), "sizes under a repeated letter are equal")
+    return sizes
 
 
 def _split_term(term: str, tensor: Tensor) -> tuple[list[tuple[str, Dim]], tuple[Dim, ...]]:
@@ -239,7 +247,7 @@ register(
     added_product,
     {torch.addmm: {"rank": 2}, "addmm": {"rank": 2}, torch.baddbmm: {"rank": 3}, "baddbmm": {"rank": 3}},
     samples=(
-        "torch.addmm(torch.ones(5, 1), x, torch.ones(4, 3)) @ H,W",
+        "torch.addmm(torch.ones(3), x, torch.ones(4, 3)) @ H,W",
         "torch.baddbmm(torch.ones(2, 5, 3), x, torch.ones(2, 4, 3)) @ N,H,W",
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from autofix.condition import at_least
+from autofix.condition import any_of, at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, ranks, register
 from autofix.ops.formula import not_empty
@@ -29,16 +29,14 @@ def pad_size(call: Call, n: Dim, before: Dim, after: Dim, mode: str) -> Dim:
             raise Refused(f"padding mode {mode!r}")
     result = n + before + after
     if not _grows(before, after):
-        if mode == "circular":
-            call.require(
-                at_least(result, 0), Code.EMPTY, "crop leaves no negative size", needs=0, gets=result
-            )
-        not_empty(call, result, "something is left after the crop", silent=mode in ("constant", "circular"))
+        what = "crop leaves no negative size"
+        call.require(at_least(result, 0), Code.EMPTY, what, needs=0, gets=result)
+        not_empty(call, result, "something is left after the crop", silent=True)
     return result
 
 
-def _grows(before: Dim, after: Dim) -> bool:
-    return all(isinstance(side, int) and side >= 0 for side in (before, after))
+def _grows(*sides: Dim) -> bool:
+    return all(isinstance(side, int) and side >= 0 for side in sides)
 
 
 def _bounded(call: Call, n: Dim, before: Dim, after: Dim, what: str, most: Dim) -> None:
@@ -68,6 +66,9 @@ def padded(call: Call, input: Tensor, pad: Any, mode: str = "constant", value: A
     for index in range(rank):
         axis = input.ndim - 1 - index
         shape[axis] = pad_size(call, shape[axis], amounts[2 * index], amounts[2 * index + 1], mode)
+    if mode in ("reflect", "replicate") and not _grows(*amounts):  # torch is content with one axis
+        some = any_of(at_least(size, 1) for size in shape[-rank:])
+        call.require(some, Code.EMPTY, "something is left after the crop", needs=1)
     return Tensor(tuple(shape))
 
 

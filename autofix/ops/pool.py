@@ -1,7 +1,9 @@
-"""Max, average and power pooling over windows, and max unpooling."""
+"""Max, average and power pooling over windows."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,10 +11,10 @@ import torch.nn.functional as F
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, per_axis, ranks, register, same_number, spatial
+from autofix.ops.base import Call, Tensor, per_axis, ranks, register, spatial
 from autofix.ops.formula import effective_kernel, not_empty, window_size
 from autofix.ops.knobs import CEIL_MODE, DILATION, POOL_KERNEL, POOL_PADDING, STRIDE
-from autofix.size import Dim
+from autofix.size import Dim, smaller
 
 
 def pool(
@@ -36,7 +38,26 @@ def pool(
         shape = kernels[axis], strides[axis], paddings[axis], dilations[axis]
         out.append(_pooled(call, n, *shape, ceil_mode))
     result = Tensor((*lead, *out))
-    return (result, result) if return_indices else result
+    if not return_indices:
+        return result
+    last = [
+        last_covered(n, *shape)
+        for n, shape in zip(sizes, zip(out, kernels, strides, paddings, dilations, strict=True), strict=True)
+    ]
+    return result, Indices(result.shape, sizes, None if None in last else tuple(last))
+
+
+@dataclass(frozen=True, slots=True)
+class Indices(Tensor):
+    """Where pooled values came from: the plane that was pooled, and its last place that a window covers."""
+
+    plane: tuple[Dim, ...]
+    last: tuple[Dim, ...] | None
+
+
+def last_covered(n: Dim, windows: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim) -> Dim | None:
+    """The last place along an axis that a window covers; None where dilation leaves gaps."""
+    return smaller((windows - 1) * stride - padding + kernel, n) - 1 if dilation == 1 else None
 
 
 def _pooled(
@@ -65,6 +86,9 @@ def average_pool(
     nd: int,
 ) -> Any:
     """torch.nn.functional.avg_pool1d/2d/3d."""
+    for n, kernel in zip(input.shape[-nd:], per_axis(kernel_size, nd), strict=True):
+        if nd == 3:  # torch checks this here alone, and looks past the padding
+            call.require(at_least(n, kernel), Code.KERNEL, "kernel fits the bare input", needs=kernel, gets=n)
     return pool(call, input, kernel_size, stride, padding, 1, ceil_mode, nd=nd)
 
 
@@ -79,65 +103,9 @@ def power_pool(
     nd: int,
 ) -> Any:
     """torch.nn.functional.lp_pool1d/2d/3d: an average pool of powers."""
-    return pool(call, input, kernel_size, stride, 0, 1, ceil_mode, nd=nd)
-
-
-def unpool(
-    call: Call,
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    output_size: Any = None,
-    *,
-    nd: int,
-) -> Tensor:
-    """torch.nn.functional.max_unpool1d/2d/3d: (n - 1) * s - 2p + k, or up to a stride beside it."""
-    lead, sizes = spatial(input, nd)
-    kernels, paddings = per_axis(kernel_size, nd), per_axis(padding, nd)
-    strides = kernels if stride is None or stride == [] else per_axis(stride, nd)
-    for mine, theirs in zip(input.shape, indices.shape, strict=True):
-        same_number(call, theirs, mine, Code.JOIN, "indices have the shape of the input")
-    usual = tuple(
-        (n - 1) * s - 2 * p + k for n, s, p, k in zip(sizes, strides, paddings, kernels, strict=True)
-    )
-    wanted = usual if output_size is None else _wanted(call, tuple(output_size), usual, strides)
-    for n in sizes:
-        not_empty(call, n)
-    for size in wanted:
-        not_empty(call, size, "output is not empty")
-    return Tensor((*lead, *wanted))
-
-
-def _wanted(
-    call: Call, wanted: tuple[Dim, ...], usual: tuple[Dim, ...], strides: tuple[Dim, ...]
-) -> tuple[Dim, ...]:
-    if len(wanted) not in (len(usual), len(usual) + 2):
-        raise Refused(
-            f"output_size has {len(wanted)} values where {len(usual)} or {len(usual) + 2} are needed"
-        )
-    wanted = wanted[-len(usual) :]
-    for given, normal, stride in zip(wanted, usual, strides, strict=True):
-        what = "output_size is within a stride of the usual output"
-        call.require(at_least(given, normal - stride + 1), Code.LIMIT, what, needs=normal, gets=given)
-        call.require(at_least(normal + stride - 1, given), Code.LIMIT, what, needs=normal, gets=given)
-    return wanted
-
-
-def unpool_layer(
-    call: Call,
-    input: Tensor,
-    indices: Tensor,
-    output_size: Any = None,
-    *,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    nd: int,
-) -> Tensor:
-    """The forward of torch.nn.MaxUnpool1d/2d/3d."""
-    return unpool(call, input, indices, kernel_size, stride, padding, output_size, nd=nd)
+    if abs(norm_type) == math.inf:
+        return pool(call, input, kernel_size, stride, 0, 1, ceil_mode, nd=nd)
+    return average_pool(call, input, kernel_size, stride, 0, ceil_mode, nd=nd)
 
 
 register(
@@ -178,6 +146,7 @@ register(
         "nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0), count_include_pad=False) @ 2,2,H,W",
         "nn.AvgPool2d((2, 3), stride=(3, 2), padding=(1, 1), ceil_mode=True) @ 2,2,H,W",
         "nn.AvgPool3d((2, 1, 3), stride=(2, 1, 2), ceil_mode=True) @ 2,2,D,H,W",
+        "nn.AvgPool3d((3, 1, 2), stride=(1, 2, 1), padding=(1, 0, 0)) @ 2,2,D,H,W",
         "F.avg_pool2d(x, (3, 2), (1, 2)) @ 2,2,H,W",
     ),
 )
@@ -191,28 +160,7 @@ register(
         "nn.LPPool1d(2, 3, 2, ceil_mode=True) @ 2,2,H",
         "nn.LPPool2d(2, (3, 2), stride=(2, 3)) @ 2,2,H,W",
         "F.lp_pool2d(x, 2, (2, 3), ceil_mode=True) @ 2,2,H,W",
-    ),
-)
-register(
-    "max unpool",
-    unpool,
-    ranks("max_unpool{}d", owner=F),
-    samples=(
-        "F.max_unpool2d(*F.max_pool2d(x, (2, 3), return_indices=True), (2, 3)) @ 2,2,H,W",
-        "F.max_unpool2d(*F.max_pool2d(x, (2, 3), return_indices=True), (2, 3), None, 0, x.shape[2:]) @ 2,2,H,W",
-        "F.max_unpool2d(*F.max_pool2d(x, 3, 2, 1, return_indices=True), 3, 2, 1, x.shape) @ 2,2,H,W",
-        "F.max_unpool1d(*F.max_pool1d(x, 3, 2, return_indices=True), 3, 2, output_size=(8,)) @ 2,2,H",
-    ),
-)
-register(
-    "max unpool",
-    unpool_layer,
-    ranks("MaxUnpool{}d"),
-    reads=("kernel_size", "stride", "padding"),
-    samples=(
-        "nn.MaxUnpool2d((2, 3))(*F.max_pool2d(x, (2, 3), return_indices=True)) @ 2,2,H,W",
-        "nn.MaxUnpool2d((2, 3))(*F.max_pool2d(x, (2, 3), return_indices=True), x.shape) @ 2,2,H,W",
-        "nn.MaxUnpool1d(2)(*F.max_pool1d(x, 2, return_indices=True), output_size=x.shape[2:]) @ 2,2,H",
-        "nn.MaxUnpool3d((1, 2, 3))(*F.max_pool3d(x, (1, 2, 3), return_indices=True)) @ 1,1,D,H,W",
+        "F.lp_pool2d(x, float('inf'), (3, 2), ceil_mode=True) @ 2,2,H,W",
+        "F.lp_pool3d(x, 2, (2, 1, 3), ceil_mode=True) @ 2,2,D,H,W",
     ),
 )

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autofix.condition import divides, equal
+from autofix.condition import at_least, divides, equal
 from autofix.fault import Code
 from autofix.ops.base import (
     Call,
@@ -57,6 +57,8 @@ def interpolate(
     out = values if size is not None else tuple(scaled_size(n, s) for n, s in zip(sizes, values, strict=True))
     for n, result in zip(sizes, out, strict=True):
         not_empty(call, n)
+        if mode == "area":
+            call.require(at_least(result, 0), Code.EMPTY, "output size is not negative", needs=0, gets=result)
         not_empty(call, result, "output is not empty", silent=mode == "area")
     return Tensor((*lead, *out))
 
@@ -151,7 +153,7 @@ register(
         "F.interpolate(x, size=(x.shape[2] - 2, x.shape[3] // 3)) @ 2,3,H,W",
         "F.interpolate(x, size=(x.shape[2] - 2, x.shape[3]), mode='area') @ 2,3,H,W",
         "F.interpolate(x, scale_factor=(0.5, 2), mode='bilinear', align_corners=True) @ 2,3,H,W",
-        "F.interpolate(x, scale_factor=(1.5, 0.7), mode='bicubic', recompute_scale_factor=True) @ 2,3,H,W",
+        "F.interpolate(x, scale_factor=(1.5, 0.8), mode='bicubic', recompute_scale_factor=True) @ 2,3,H,W",
         "F.interpolate(x, scale_factor=(0.3, 1.1), mode='area') @ 2,3,H,W",
         "F.interpolate(x, scale_factor=(0.6, 1.7), mode='bilinear', antialias=True) @ 2,3,H,W",
         "F.interpolate(x, scale_factor=2, mode='trilinear') @ 2,3,D,H,W",
@@ -218,5 +220,5 @@ register(
     "affine grid",
     affine_grid,
     (F.affine_grid,),
-    samples=("F.affine_grid(torch.ones(2, 2, 3), x.shape, align_corners=False) @ 2,3,H,W",),
+    samples=("F.affine_grid(x, (2, 3, 5, 4), align_corners=False) @ N,H,3",),
 )
