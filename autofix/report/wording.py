@@ -1,0 +1,120 @@
+"""Phrases that every format shares: sizes, places, chains and the advice for each code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autofix.fault import Code, Fault, Location, Safety
+
+SAFETY = {
+    Safety.IDENTICAL: "outputs stay bit-identical on every size that worked",
+    Safety.CHANGES_OUTPUTS: "outputs change on sizes that worked; the strategy preserve keeps them",
+}
+
+ADVICE = {
+    Code.KERNEL: "pad this layer, or lower a stride before it",
+    Code.EMPTY: "pad this layer, or lower a stride before it",
+    Code.JOIN: "pad or crop one branch to the size of the other",
+    Code.BROADCAST: "pad or crop one branch to the size of the other, or reduce it on purpose",
+    Code.HEAD: "pool to a fixed size first: nn.AdaptiveAvgPool is the identity at the size it was built for",
+    Code.RESHAPE: "pool to a fixed size before the reshape, or compute its sizes from x.shape",
+    Code.BATCH: "use flatten(1), which never moves pixels into the batch",
+    Code.NORM: "keep more than one value per channel: pad earlier layers, or train with larger batches",
+    Code.PADDING: "pad less, or in zeros mode",
+    Code.LIMIT: "keep the hyperparameter within PyTorch's limit",
+    Code.CHANNELS: "make the channels of the layer and of its input agree",
+    Code.DIVISIBLE: "pad the input to a multiple, and crop the output",
+    Code.ASSERTION: "the model refuses these sizes itself: change the check, or pad the input",
+    Code.INDEX: "compute the index from x.shape",
+    Code.OUTPUT: "make the output follow the input, or ask for the sizes at which it does",
+    Code.REFUSED: "see the message of torch above",
+}
+
+
+def count(number: int, noun: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def extent(sizes: Sequence[int | None]) -> str:
+    """(5, 5, 8) -> `5x5x8`; `?` where there is none."""
+    return "x".join("?" if size is None else str(size) for size in sizes)
+
+
+def from_here(file: str) -> str:
+    """The path as seen from here, where that is shorter."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def place(location: Location | None, otherwise: str) -> str:
+    """`model.py:9`, or what to say where no source line is known."""
+    return f"{from_here(location.file)}:{location.line}" if location else otherwise
+
+
+def numbers(fault: Fault) -> str:
+    """`needs 3, gets 1`; empty where the fault has no such numbers."""
+    parts = []
+    if fault.needs is not None:
+        parts.append(f"needs {fault.needs}")
+    if fault.gets is not None:
+        parts.append(f"gets {fault.gets}")
+    return ", ".join(parts)
+
+
+def when(fault: Fault) -> str:
+    """`at input size 5x5x5, along D, in train mode only`."""
+    parts = []
+    if fault.size:
+        parts.append(f"at input size {extent(fault.size)}")
+    if fault.axis:
+        parts.append(f"along {fault.axis}")
+    if fault.mode != "both":
+        parts.append(f"in {fault.mode} mode only")
+    return ", ".join(parts)
+
+
+def chain(fault: Fault, axes: Sequence[str]) -> str:
+    """`5 -> conv1 3 -> pool 1 -> conv2`: the sizes on the way, along the axes that fail.
+
+    Layers that keep the size are left out, and the middle of a long chain.
+    """
+    if not fault.chain:
+        return ""
+    steps = [step for step in fault.chain if step.before != step.after and step.site != fault.site]
+    sizes = [fault.chain[0].before, *(step.after for step in steps)]
+    along = _along([_failing(size, fault.axis, axes) for size in sizes])
+    links = [f"{step.site} {text}" for step, text in zip(steps, along[1:], strict=True)]
+    if len(links) > 9:
+        links = [*links[:3], "...", *links[-5:]]
+    return " -> ".join([along[0], *links, fault.site])
+
+
+def _failing(sizes: tuple[int, ...], failing: str, axes: Sequence[str]) -> tuple[int, ...]:
+    """The sizes along the failing axes, where the tensor still has the input's axes."""
+    chosen = [axes.index(axis) for axis in failing.split(", ") if axis in axes]
+    return tuple(sizes[i] for i in chosen) if chosen and len(sizes) == len(axes) else sizes
+
+
+def _along(sizes: list[tuple[int, ...]]) -> list[str]:
+    """One number each where the axes always agree, else `5x5x8`."""
+    alike = all(len(set(size)) == 1 for size in sizes)
+    return [str(size[0]) if alike else extent(size) for size in sizes]
+
+
+def sentence(fault: Fault) -> str:
+    """What is wrong, with its numbers: `kernel larger than its input: needs 3, gets 1`."""
+    if fault.code is Code.REFUSED and fault.message:
+        return fault.message
+    figures = numbers(fault) or rule(fault)
+    return f"{fault.code.title}: {figures}" if figures else fault.code.title
+
+
+def rule(fault: Fault) -> str:
+    """What must hold there, in the operator's words: `kernel fits the padded input`."""
+    if fault.code is Code.REFUSED or fault.message == fault.code.title:
+        return ""
+    return fault.message.removesuffix(numbers(fault)).removesuffix(": ")
