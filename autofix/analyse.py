@@ -11,7 +11,7 @@ import numpy as np
 
 from autofix.condition import Box, Condition, any_of
 from autofix.curve import LONGEST
-from autofix.interpret import Meaning, Requirement, interpret
+from autofix.interpret import Meaning, Overrides, Requirement, interpret
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.region import Region, horizon, region
@@ -143,8 +143,13 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
     return {axis: int(values[i]) for axis, values, i in zip(order, ranges, best, strict=True)}
 
 
-def follow_program(programs: tuple[Program, Program], box: Box) -> Follow:
-    """Paths of a program that is the same at every size, but for the rank its operators give."""
+def follow_program(
+    programs: tuple[Program, Program], box: Box, overrides: Mapping[int, Overrides] | None = None
+) -> Follow:
+    """Paths of a program that is the same at every size, but for the rank its operators give.
+
+    overrides: id of a program -> hyperparameters that take the place of the model's own
+    """
     tensors = [None if dims is None else Tensor(dims) for dims in programs[0].inputs.dims()]
     known: dict[tuple[int, tuple[tuple[int, int], ...]], Piece] = {}
 
@@ -152,7 +157,7 @@ def follow_program(programs: tuple[Program, Program], box: Box) -> Follow:
         program = programs[training]
         key = id(program), tuple(sorted(point.items()))
         if key not in known:
-            known[key] = Piece(program, interpret(program, tensors, box, point))
+            known[key] = Piece(program, interpret(program, tensors, box, point, (overrides or {}).get(id(program))))
         return known[key]
 
     return follow

@@ -17,7 +17,8 @@ from autofix.meta import undisturbed
 from autofix.program import InputShapes, Place, Program, read_graph
 
 _TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
+_OURS = str(Path(__file__).parent)
+_EXAMPLES = str(Path(__file__).parent / "examples")
 
 
 class Tracer(fx.Tracer):
@@ -38,11 +39,14 @@ def caller() -> Place:
     """The innermost frame that is neither torch's nor ours."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((_TORCH, _HERE)) and not file.startswith("<"):
+        if _is_users(frame.f_code.co_filename):
             break
         frame = frame.f_back
     return Place(frame.f_code, frame.f_lasti)
+
+
+def _is_users(file: str) -> bool:
+    return file.startswith(_EXAMPLES) or not file.startswith((_TORCH, _OURS, "<eval_with_key>"))
 
 
 @dataclass
@@ -90,6 +94,18 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
         evaluating = _trace(meta.eval(), inputs, trains)
     training = _trace(meta.train(), inputs, trains) if reads.training else evaluating
     return Capture(evaluating, training)
+
+
+def trace_graph(model: nn.Module, program: Program) -> tuple[fx.Graph, nn.Module]:
+    """Trace a real model the way the program was: the same nodes, over its own layers and constants."""
+    tracer, training = fx.Tracer(), model.training
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            graph = tracer.trace(model)
+    finally:
+        model.train(training)
+    return graph, tracer.root
 
 
 def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> Program:

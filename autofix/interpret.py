@@ -143,12 +143,12 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         return next(run.given, site.args[0] if site.args else None)
     if site.kind == "get_attr":
         return _constant(site.kwargs["value"])
-    args, kwargs = _resolve(site.args, run.values), _resolve(site.kwargs, run.values)
+    args, kwargs = resolved(site, run.values)
     if site.kind == "output":
         return args[0]
     if _contains_unknown(args) or _contains_unknown(kwargs):
         return UNKNOWN
-    row = _row(site)
+    row = row_of(site)
     if row is None:
         raise Unmodelled(f"{site.op_name} has no rule")
     op, preset = row
@@ -177,7 +177,22 @@ def _overridden(
     return bound.args[1:], bound.kwargs
 
 
-def _row(site: Site) -> tuple[Op, Mapping[str, Any]] | None:
+def resolved(site: Site, values: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a site, with earlier values in the place of references."""
+    return _resolve(site.args, values), _resolve(site.kwargs, values)
+
+
+def hyper_at(site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a site's rule, as the model has them."""
+    row = row_of(site)
+    assert row is not None
+    op, preset = row
+    layer = op.hyper(site.module) if site.module is not None else {}
+    return dict(op.signature.bind_partial(None, *args, **{**preset, **layer, **kwargs}).arguments)
+
+
+def row_of(site: Site) -> tuple[Op, Mapping[str, Any]] | None:
+    """The operator table's row for a site, with the arguments its target presets."""
     if site.module is not None:
         return ops.lookup_module(site.module)
     return ops.lookup(site.target)
@@ -188,7 +203,7 @@ def _constant(value: Any) -> Any:
     return Tensor(tuple(shape)) if shape is not None else value
 
 
-def _resolve(value: Any, values: list[Any]) -> Any:
+def _resolve(value: Any, values: Sequence[Any]) -> Any:
     kind = type(value)
     if kind is Ref:
         return values[value.site]

@@ -1,0 +1,186 @@
+"""The proof of a repair, and a checker that trusts nothing but the operators' formulas.
+
+Each axis is cut into finitely many cases: single sizes at the start, then one case n = r + P*k (k = 0, 1, 2, ...)
+for each residue r of the period P. On a case every size is a polynomial in the k of the axes with integer
+coefficients, provided each division is exact on the k part; the checker carries all cases at once, as arrays.
+A requirement `a >= b` holds for every k >= 0 if no coefficient of a - b is negative, and `a == b` if all are zero.
+Nothing is taken from the analysis or the solver: a division that is not exact, an order that is not the same
+for all k, an operator without a rule, each makes the check fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autofix.condition import Condition
+from autofix.fault import Code
+from autofix.interpret import Interpreter, Overrides
+from autofix.ops.base import Tensor
+from autofix.program import Program
+from autofix.size import BATCH, Size
+
+
+class NotProved(Exception):
+    """The checker could not confirm a claim; `divisor` is a division that needs a longer period, if that is why."""
+
+    def __init__(self, why: str, divisor: int = 0) -> None:
+        super().__init__(why)
+        self.divisor = divisor
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The sizes of an axis: `first`, and on from there; single ones up to `head`, then by `period`. period 0: bounded."""
+
+    first: int
+    head: int
+    period: int
+
+    def cases(self) -> tuple[Any, Any]:
+        """For each case, the size at k = 0 and what each turn adds."""
+        sizes = np.arange(self.first, self.first + self.head + self.period, dtype=np.int64)
+        return sizes, np.where(sizes >= self.first + self.head, self.period, 0)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Every requirement of one program, in one mode, holds at every size of its axes."""
+
+    axes: tuple[tuple[int, Axis], ...]
+    training: bool
+    requirements: int = 0
+
+
+class Poly:
+    """A polynomial in the turn counts k of the axes; each coefficient is an array over the cases of all axes."""
+
+    def __init__(self, terms: Mapping[tuple[int, ...], Any]) -> None:
+        self.terms = {powers: c for powers, c in terms.items() if powers == () or np.any(c)}
+
+    @staticmethod
+    def of(value: Any) -> Poly:
+        return value if isinstance(value, Poly) else Poly({(): np.int64(value)})
+
+    def __add__(self, other: Any) -> Poly:
+        terms = dict(self.terms)
+        for powers, c in Poly.of(other).terms.items():
+            terms[powers] = terms[powers] + c if powers in terms else c
+        return Poly(terms)
+
+    def __mul__(self, other: Any) -> Poly:
+        terms: dict[tuple[int, ...], Any] = {}
+        for p, c in self.terms.items():
+            for q, d in Poly.of(other).terms.items():
+                powers = tuple(sorted(p + q))
+                terms[powers] = terms.get(powers, 0) + c * d
+        return Poly(terms)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Poly:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Poly:
+        return self + -Poly.of(other)
+
+    def __rsub__(self, other: Any) -> Poly:
+        return -self + other
+
+    def __floordiv__(self, divisor: Any) -> Poly:
+        self._divisible(divisor)
+        return Poly({powers: c // divisor for powers, c in self.terms.items()})
+
+    def __mod__(self, divisor: Any) -> Poly:
+        self._divisible(divisor)
+        return Poly({(): self.terms.get((), np.int64(0)) % divisor})
+
+    def _divisible(self, divisor: Any) -> None:
+        if not isinstance(divisor, int) or divisor < 1:
+            raise NotProved(f"division by {divisor}")
+        if any(np.any(c % divisor) for powers, c in self.terms.items() if powers):
+            raise NotProved(f"division by {divisor} is not exact on every turn", divisor)
+
+    def larger(self, other: Any) -> Poly:
+        """max(self, other), where one of them is above for every k, case by case."""
+        other = Poly.of(other)
+        above, below = (self - other).nonnegative(), (other - self).nonnegative()
+        if not np.all(above | below):
+            raise NotProved("which of two sizes is larger changes within a case", 1)
+        powers = self.terms.keys() | other.terms.keys()
+        return Poly({p: np.where(above, self.terms.get(p, 0), other.terms.get(p, 0)) for p in powers})
+
+    def nonnegative(self) -> Any:
+        """The cases in which no coefficient is negative."""
+        result: Any = np.bool_(True)
+        for c in self.terms.values():
+            result = result & (c >= 0)
+        return result
+
+
+class _Checker(Interpreter):
+    def __init__(self, inputs: Any, overrides: Overrides, training: bool) -> None:
+        super().__init__(inputs, {}, {}, overrides)
+        self.training_now, self.count, self.seen = training, 0, set[Condition]()
+
+    def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
+        if details.get("train") and not (self.site.trains and self.training_now):
+            return
+        self.count += 1
+        if not np.all(self.proves(condition)):
+            raise NotProved(f"{self.site.name}: {what}")
+
+    def decide(self, condition: Condition) -> bool:
+        if np.all(self.proves(condition)):
+            return True
+        if condition.relation == ">=" and np.all((Poly.of(condition.right) - condition.left - 1).nonnegative()):
+            return False
+        if condition.relation == "==":
+            apart = Poly.of(condition.left) - condition.right
+            if np.all((apart - 1).nonnegative() | (-apart - 1).nonnegative()):
+                return False
+        raise NotProved(f"{self.site.name}: the path taken differs from size to size")
+
+    def proves(self, condition: Condition) -> Any:
+        """The cases in which the condition holds for every k."""
+        if condition.relation == "any":
+            holds: Any = np.bool_(False)
+            for part in condition.either:
+                holds = holds | self.proves(part)
+            return holds
+        if condition.relation == "divides":
+            return (self._zero(Poly.of(condition.left) % condition.right)) & (condition.right > 0)
+        difference = Poly.of(condition.left) - condition.right
+        return difference.nonnegative() if condition.relation == ">=" else self._zero(difference)
+
+    def _zero(self, poly: Poly) -> Any:
+        return poly.nonnegative() & (-poly).nonnegative()
+
+
+def check(certificate: Certificate, program: Program, overrides: Overrides) -> int:
+    """How many requirements were confirmed. Raises NotProved."""
+    order = [axis for axis, _ in certificate.axes]
+    variables = {}
+    for position, (axis, cases) in enumerate(certificate.axes):
+        shape = [1] * len(order)
+        shape[position] = -1
+        start, turn = (values.reshape(shape) for values in cases.cases())
+        variables[axis] = Poly({(): start, (axis,): turn})
+    if program.conditions:
+        raise NotProved("the model takes different paths at different sizes")
+    inputs = [
+        None if dims is None else Tensor(tuple(variables[d.axis] if isinstance(d, Size) else d for d in dims))
+        for dims in program.inputs.dims()
+    ]
+    checker = _Checker(inputs, overrides, certificate.training)
+    for site in program.sites:
+        checker.step(site)
+        if checker.unmodelled:
+            raise NotProved(f"{site.name}: {checker.unmodelled[site.index]}")
+    return checker.count
+
+
+__all__ = ["BATCH", "Axis", "Certificate", "NotProved", "check"]

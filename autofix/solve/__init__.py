@@ -1,0 +1,1 @@
+"""Analysis -> Solution: the smallest change after which every size asked for works."""

@@ -1,0 +1,142 @@
+"""Which hyperparameters of a program may change, and settings of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from autofix.analyse import Piece
+from autofix.errors import UsageError
+from autofix.interpret import UNKNOWN, Overrides, hyper_at, resolved, row_of
+from autofix.ops.base import Knob, Tensor
+from autofix.program import Program, Site
+
+KNOBS = ("padding", "stride", "ceil_mode", "output_padding", "dilation", "kernel_size")
+DEFAULT_ALLOW = KNOBS[:4]
+
+Key = tuple[Any, ...]  # what is edited: a module, or one call of a function
+Setting = Mapping[Key, Mapping[str, tuple[int, ...]]]  # key -> knob -> new value per axis (flags: one)
+
+
+@dataclass(frozen=True)
+class Adjustable:
+    """A knob of something that can be edited, with its present value and allowed values per axis."""
+
+    knob: Knob
+    old: tuple[int, ...]
+    domains: tuple[tuple[int, ...], ...]
+    kinds: tuple[Mapping[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The sites that one edit changes together, and what can be changed there."""
+
+    key: Key
+    sites: tuple[int, ...]
+    site: Site
+    adjustable: tuple[Adjustable, ...]
+    dilation: tuple[int, ...]
+    shape: tuple[tuple[int, int], ...]  # kernel, stride per axis
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether all axes are alike."""
+        alike = all(len(set(a.domains)) == 1 and len(set(a.old)) == 1 for a in self.adjustable)
+        return alike and len(set(self.shape)) == 1 and len(set(self.dilation)) == 1
+
+
+def site_keys(program: Program, shared: bool = True) -> dict[int, Key]:
+    """The key of each site; `shared` keeps all calls of one module together."""
+    keys: dict[int, Key] = {}
+    seen: dict[Key, int] = {}
+    for site in program.sites:
+        if not site.kind.startswith("call"):
+            continue
+        if site.module is not None and shared:
+            keys[site.index] = ("module", id(site.module))
+            continue
+        base: Key = ("module call", id(site.module)) if site.module is not None else _call_key(site)
+        seen[base] = seen.get(base, 0) + 1
+        keys[site.index] = (*base, seen[base])
+    return keys
+
+
+def _call_key(site: Site) -> Key:
+    place = (site.place.code, site.place.instruction) if site.place else (site.name,)
+    return ("call", site.target, *place)
+
+
+def groups_of(piece: Piece, allow: Iterable[str], frozen: Iterable[str], shared: bool = True) -> list[Group]:
+    """Everything a repair may change along one path, in execution order."""
+    keys = site_keys(piece.program, shared)
+    together: dict[Key, list[Site]] = {}
+    for site in piece.program.sites:
+        if site.index in keys and not any(fnmatchcase(site.name, pattern) for pattern in frozen):
+            together.setdefault(keys[site.index], []).append(site)
+    found = [_group(piece, key, sites, set(allow)) for key, sites in together.items()]
+    return [group for group in found if group is not None and group.adjustable]
+
+
+def check_frozen(programs: Iterable[Program], frozen: Iterable[str]) -> None:
+    """Raises UsageError for a pattern that matches no layer."""
+    names = {site.name for program in programs for site in program.sites if site.kind.startswith("call")}
+    for pattern in frozen:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UsageError(f"frozen pattern {pattern!r} matches no layer; layers are named like {_examples(names)}")
+
+
+def _examples(names: set[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names)[:3])
+
+
+def _group(piece: Piece, key: Key, sites: list[Site], allow: set[str]) -> Group | None:
+    site = sites[0]
+    row = row_of(site)
+    if row is None or not row[0].knobs or piece.meaning.values[site.index] is UNKNOWN:
+        return None
+    hyper = hyper_of(piece, site)
+    rank = int(hyper["nd"]) if "nd" in hyper else hyper["weight"].ndim - 2
+    adjustable = [_adjustable(knob, hyper, rank) for knob in row[0].knobs if knob.name in allow]
+    values = {knob.name: _adjustable(knob, hyper, rank) for knob in row[0].knobs}
+    dilation = values["dilation"].old if values.get("dilation") else (1,) * rank
+    kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else values["kernel_size"].old
+    stride = values["stride"].old if values.get("stride") else (1,) * rank
+    chosen = tuple(a for a in adjustable if a is not None and any(len(d) > 1 for d in a.domains))
+    return Group(key, tuple(s.index for s in sites), site, chosen, dilation, tuple(zip(kernel, stride, strict=True)))
+
+
+def hyper_of(piece: Piece, site: Site) -> dict[str, Any]:
+    """The hyperparameters of a site, as the model has them."""
+    hyper = hyper_at(site, *resolved(site, piece.meaning.values))
+    return {name: value for name, value in hyper.items() if not isinstance(value, Tensor) or name == "weight"}
+
+
+def _adjustable(knob: Knob, hyper: Mapping[str, Any], rank: int) -> Adjustable | None:
+    axes = range(rank if knob.per_axis else 1)
+    try:
+        domains = tuple(tuple(knob.domain(hyper, axis)) for axis in axes)
+    except (TypeError, ValueError, AttributeError):
+        return None  # a hyperparameter that is computed from sizes
+    if not all(domains):
+        return None
+    old = tuple(domain[0] for domain in domains)
+    kinds = tuple({v: knob.kind(hyper, axis, v) if v != old[axis] else 0 for v in domains[axis]} for axis in axes)
+    return Adjustable(knob, old, domains, kinds)
+
+
+def overrides_of(program: Program, setting: Setting, shared: bool = True) -> Overrides:
+    """A setting as the interpreter takes it: site -> hyperparameter -> value."""
+    if not setting:
+        return {}
+    result = {}
+    for index, key in site_keys(program, shared).items():
+        if key in setting:
+            result[index] = {name: _as_argument(name, value) for name, value in setting[key].items()}
+    return result
+
+
+def _as_argument(name: str, value: tuple[Any, ...]) -> Any:
+    return value[0] if name == "ceil_mode" else value

@@ -1,0 +1,181 @@
+"""Patched model -> Verdict: a certificate that the checker accepts, and real runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from autofix.analyse import Analysis, Mode, Piece
+from autofix.certificate import Axis, Certificate, NotProved, check
+from autofix.condition import Box
+from autofix.fidelity import meta_inputs
+from autofix.interpret import Overrides
+from autofix.meta import undisturbed
+from autofix.ops.base import Tensor
+from autofix.program import InputShapes
+from autofix.size import BATCH, Size
+
+MOST_CASES: Final = 4_000_000
+MOST_TRIES: Final = 8
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was established of a repaired model.
+
+    certificates: accepted by the checker; empty where the proof failed, and `why` says at what
+    runs:         the sizes at which the model was really run, on the meta device
+    computed:     the size at which it computed real values on the CPU, forward and backward; None if it did not
+    """
+
+    certificates: tuple[Certificate, ...]
+    runs: tuple[tuple[int, ...], ...]
+    computed: tuple[int, ...] | None = None
+    why: str = ""
+
+    @property
+    def ran(self) -> str:
+        """The runs in words."""
+        text = f"{len(self.runs)} sizes on the meta device in eval and train mode"
+        size = " x ".join(map(str, self.computed)) if self.computed else ""
+        return f"{text}, forward and backward on the CPU at {size}" if size else text
+
+
+def certify(analysis: Analysis, box: Box, overrides: Mapping[int, Overrides]) -> tuple[tuple[Certificate, ...], str]:
+    """A certificate for each mode, or why there is none. `overrides`: id of a program -> its repair."""
+    found = []
+    for mode in analysis.modes:
+        if len(mode.pieces) != 1:
+            return (), "the model takes different paths at different sizes"
+        piece = mode.pieces[0]
+        try:
+            found.append(_certificate(mode, piece, box, overrides.get(id(piece.program), {})))
+        except NotProved as reason:
+            return (), str(reason)
+    return tuple(found), ""
+
+
+def _certificate(mode: Mode, piece: Piece, box: Box, overrides: Overrides) -> Certificate:
+    axes = {axis: _cut(mode, piece, axis, bounds) for axis, bounds in box.items()}
+    axes[BATCH] = Axis(2 if mode.training else box[BATCH][0], 0, 1)
+    for _ in range(MOST_TRIES):
+        if math.prod(a.head + a.period for a in axes.values()) > MOST_CASES:
+            raise NotProved("the sizes repeat only after too many cases")
+        certificate = Certificate(tuple(sorted(axes.items())), mode.training)
+        try:
+            count = check(certificate, piece.program, overrides)
+            return Certificate(certificate.axes, mode.training, count)
+        except NotProved as reason:
+            if not reason.divisor:
+                raise
+            axes = {axis: _longer(cut, axis, reason.divisor) for axis, cut in axes.items()}
+    raise NotProved("no period makes every division exact")
+
+
+def _longer(cut: Axis, axis: int, divisor: int) -> Axis:
+    """A longer period where a division was not exact, a longer head where an order was not settled."""
+    if axis == BATCH or not cut.period:
+        return cut
+    return Axis(cut.first, cut.head, cut.period * divisor) if divisor > 1 else Axis(cut.first, cut.head + cut.period, cut.period)
+
+
+def _cut(mode: Mode, piece: Piece, axis: int, bounds: tuple[int, int | None]) -> Axis:
+    """The head and period that every size of the program has in common along an axis."""
+    settled, period = 0, 1
+    curves = {size.curve for value in piece.meaning.values for size in _sizes(value) if size.axis == axis}
+    curves |= {curve for at_axis, curve in mode.accepted.single if at_axis == axis}
+    for curve in curves:
+        settled, period = max(settled, curve.settled), math.lcm(period, curve.period)
+    head = max(0, settled + 1 - bounds[0])
+    if bounds[1] is not None and bounds[1] - bounds[0] + 1 <= head + period:
+        return Axis(bounds[0], bounds[1] - bounds[0] + 1, 0)
+    return Axis(bounds[0], head, period)
+
+
+def _sizes(value: Any) -> Iterator[Size]:
+    if isinstance(value, Size):
+        yield value
+    elif isinstance(value, Tensor):
+        for dim in value.shape:
+            yield from _sizes(dim)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _sizes(item)
+
+
+def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[int, int]]) -> str | None:
+    """Run the patched model on the meta device at each size, in both modes; the first error, if any."""
+    for training in (False, True):
+        meta.train(training)
+        for point in points:
+            sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
+            try:
+                with undisturbed():
+                    meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+            except Exception as error:
+                mode = "train" if training else "eval"
+                return f"at {' x '.join(map(str, sizes))} in {mode} mode: {type(error).__name__}: {error}"
+    return None
+
+
+def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> str | None:
+    """Real values on the CPU, forward and backward to the input; the error, if any. The model is left as it was."""
+    modes = {module: module.training for module in model.modules()}
+    tensors = tuple(_random(shape, i in inputs.integer) for i, shape in enumerate(inputs.concrete(sizes, 1)))
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            total = sum(t.sum() for t in _tensors(model(*tensors)) if t.requires_grad)
+            wanted = [t for t in tensors if t is not None and t.requires_grad]
+            if isinstance(total, torch.Tensor) and wanted:
+                torch.autograd.grad(total, wanted, allow_unused=True)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return None
+
+
+def _random(shape: tuple[int, ...] | None, integer: bool) -> Any:
+    if shape is None:
+        return None
+    generator = torch.Generator().manual_seed(0)
+    if integer:
+        return torch.zeros(shape, dtype=torch.long)
+    return torch.rand(shape, generator=generator).requires_grad_()
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif hasattr(value, "__dataclass_fields__"):
+        yield from _tensors([getattr(value, name) for name in value.__dataclass_fields__])
+
+
+def run_points(box: Box, faults: Sequence[tuple[int, ...]]) -> tuple[dict[int, int], ...]:
+    """The sizes to run: the smallest, one more along each axis in turn, and the sizes that failed before."""
+    lowest = {axis: bounds[0] for axis, bounds in box.items()}
+    lowest[BATCH] = 2
+    points = [lowest]
+    odd = {axis: low + 1 + 2 * axis for axis, low in lowest.items() if axis >= 0}
+    points.append({**lowest, **{axis: _within(size, box[axis]) for axis, size in odd.items()}})
+    for sizes in faults:
+        points.append({**lowest, **{axis: _within(size, box[axis]) for axis, size in enumerate(sizes)}})
+    unique = {tuple(sorted(point.items())): point for point in points}
+    return tuple(unique.values())[:6]
+
+
+def _within(size: int, bounds: tuple[int, int | None]) -> int:
+    return max(bounds[0], size if bounds[1] is None else min(size, bounds[1]))
+
