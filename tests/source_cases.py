@@ -166,4 +166,39 @@ CASES = (
         same=((1, 1, 16, 12),),
         runs=((1, 1, 5, 7), (1, 1, 1, 1)),
     ),
+    Case(
+        "nested_inserts",
+        (Edit(None, "ceil_mode", (1,), "max_pool2d", "F.max_pool2d"), pad("conv")),
+        inserts=(
+            Insert("fit", "max_pool2d", "F.max_pool2d", sizes=(5, 5)),
+            Insert("fit", "pool", "F.max_pool2d", sizes=(3, 3)),
+            Insert("align", "cat", "F.max_pool2d", operand=1, like=0),
+            Insert("adaptive", "flatten", "F.max_pool2d", sizes=(2, 3)),
+        ),
+        runs=((1, 1, 6, 5),),
+    ),
+    Case(
+        "library_inserts",
+        inserts=(
+            Insert("fit", "features.1", module="features.1", sizes=(5, 5)),
+            Insert("adaptive", "pool", sizes=(1, 1)),
+        ),
+        same=(),
+        runs=((1, 1, 14, 14), (2, 1, 3, 40)),
+        target="zoo:Zoo",
+    ),
+    Case(
+        "library_round",
+        inserts=(Insert("round", "x", multiple=(4,), offset=(0,)),),
+        same=((1, 1, 16),),
+        runs=((1, 1, 5),),
+        target="zoo:Zoo",
+    ),
+    Case(
+        "pools_in_a_loop",
+        (pad("body.0"),),
+        (Insert("adaptive", "body.2", sizes=(1, 1)),),
+        same=(),
+        runs=((2, 1, 9, 7),),
+    ),
 )

@@ -152,6 +152,20 @@ def test_patched_source_does_what_was_asked(case: Case, by_attribute: bool, tmp_
         patched(torch.zeros(shape))
 
 
+TRACED = ("cat_in_loop", "cat_names", "residual", "flatten_head", "fit", "nested_inserts")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in TRACED], ids=str)
+def test_inserts_can_still_be_traced(case: Case, tmp_path: Path) -> None:
+    """One trace serves every size: nothing in the helpers depends on the size it was made at."""
+    folder = unpack(case, tmp_path / "project")
+    patched = patched_model(case, patch(case, folder)[1], folder)
+    traced = torch.fx.symbolic_trace(patched)
+    for shape in (*case.same, *case.runs):
+        x = torch.randn(shape)
+        assert_equal(traced(x), patched(x))
+
+
 def assert_same_knobs(patched: nn.Module, edited: nn.Module) -> None:
     """Every knob of every layer, so that nothing but what was asked has changed."""
     expected = dict(edited.named_modules())
@@ -167,6 +181,8 @@ def assert_equal(one: Any, other: Any) -> None:
         assert torch.equal(one, other)
         return
     assert len(one) == len(other)
+    if isinstance(one, dict):
+        one, other = one.values(), other.values()
     for a, b in zip(one, other, strict=True):
         assert_equal(a, b)
 

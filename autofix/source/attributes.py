@@ -105,8 +105,11 @@ def _block(lines: tuple[str, ...], places: list[str]) -> Iterator[str]:
         yield from (_on(place, line) for place in places for line in lines)
         return
     numbered = _numbered(places)
+    one_line = f"for layer in ({', '.join(places)}):"
     if numbered is not None:
         yield f"for i in {numbered[0]}:"
+    elif len(one_line) <= 80:
+        yield one_line
     else:
         yield "for layer in ("
         yield from (f"\t{place}," for place in places)

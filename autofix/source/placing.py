@@ -27,7 +27,8 @@ def place_assignments(
     """Splices per file, and the assignments that no class of the user's can make."""
     groups: dict[int, tuple[Initialiser, nn.Module, dict[Assignment, None]]] = {}
     left: list[Assignment] = []
-    for assignment in assignments:
+    order = {name: position for position, (name, _) in enumerate(layers.model.named_modules())}
+    for assignment in sorted(assignments, key=lambda one: order.get(one.module, 0)):
         place = _place(layers, assignment)
         if place is None:
             left.append(assignment)

@@ -18,8 +18,8 @@ class Net(nn.Module):
         self.stem = nn.Conv2d(1, 4, 3, padding=1)
         self.stage1 = self._make_layer(4, blocks[0])
         self.stage2 = self._make_layer(8, blocks[1], stride=2)
-        self.stage2[1].conv1.padding = (1, 1)
         self.stage2[0].conv1.stride = (1, 1)
+        self.stage2[1].conv1.padding = (1, 1)
 
     def _make_layer(self, width, count, stride=1):
         layers = []
