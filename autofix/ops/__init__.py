@@ -2,10 +2,13 @@
 
 from autofix.ops import (
     adaptive,
+    along,
     arrange,
     attention,
+    distance,
     elementwise,
     factory,
+    gather,
     index,
     join,
     matmul,
@@ -27,10 +30,13 @@ from autofix.ops.base import TABLE, lookup, lookup_module
 __all__ = [
     "TABLE",
     "adaptive",
+    "along",
     "arrange",
     "attention",
+    "distance",
     "elementwise",
     "factory",
+    "gather",
     "index",
     "join",
     "lookup",

@@ -209,7 +209,7 @@ register(
     "embedding",
     embedding,
     (F.embedding, nn.Embedding),
-    reads=lambda m: {"weight": Tensor((m.num_embeddings, m.embedding_dim))},  # type: ignore[arg-type]
+    reads=lambda m: {"weight": Tensor((m.num_embeddings, m.embedding_dim))},
     samples=("nn.Embedding(7, 4)(x.long()) @ 2,H", "F.embedding(x.long(), torch.ones(5, 3)) @ 2,H,W"),
 )
 register("one hot", one_hot, (F.one_hot,), samples=("F.one_hot(x.long(), 5) @ 2,H,W",))

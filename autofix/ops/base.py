@@ -2,8 +2,8 @@
 
 A rule is a plain function with the parameters of torch's own function (so Python binds the arguments), plus
 the `Call` through which it states requirements. Its tensors are `Tensor`s whose dimensions are ints, `Size`s
-or expressions of the search: a rule writes its formula once and never asks which. To add an operator, write the
-rule, and put one row beside it: targets, module reader, knobs, samples. Nothing else in the package changes.
+or expressions of the search: a rule writes its formula once and never asks which. To add an operator, write
+the rule, and put one row beside it: targets, module reader, knobs, samples. Nothing else changes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Unmodelled(Exception):
 class Knob:
     """A hyperparameter that a repair may change, one value per spatial axis (flags: one value in all).
 
-    domain(hyper, axis): the allowed values, the present one first. `kind(hyper, axis, value)` ranks a new one:
+    domain(hyper, axis): the allowed values, the present one first. kind(hyper, axis, value): the rank of one:
     1 padding up to 'same', 2 ceil_mode, 3 more padding or output padding, 4 stride, dilation or kernel.
     """
 
@@ -108,7 +108,7 @@ class Op:
 
     def hyper(self, module: nn.Module) -> dict[str, Any]:
         """The rule's keyword arguments as a module holds them."""
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[no-untyped-call]
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
             raise Unmodelled(f"{type(module).__name__} has no shape before its first call")
         if callable(self.reads):
             return self.reads(module)
@@ -150,7 +150,9 @@ def lookup(target: Any) -> tuple[Op, Mapping[str, Any]] | None:
 
 def lookup_module(module: nn.Module) -> tuple[Op, Mapping[str, Any]] | None:
     """The row of a module's class, or of a base class whose forward it keeps."""
-    kind = type(module)
+    kind: Any = type(module)
+    if "forward" in vars(module):  # replaced on the instance
+        return None
     for base in kind.__mro__:
         row = _BY_TARGET.get(base) or _BY_TARGET.get(_dotted(base))
         if row is not None:
@@ -224,7 +226,7 @@ def same_features(call: Call, number: Dim, features: int) -> None:
         )
 
 
-def weight_shape(module: nn.Module, otherwise: tuple[int, ...]) -> Tensor:
+def weight_shape(module: Any, otherwise: tuple[int, ...]) -> Tensor:
     """The shape of a module's weight; a parametrized one is not computed, for that may update its buffers."""
-    parametrized = is_parametrized(module, "weight")  # type: ignore[no-untyped-call]
-    return Tensor(otherwise if parametrized else tuple(module.weight.shape))  # type: ignore[union-attr, arg-type]
+    parametrized = is_parametrized(module, "weight")
+    return Tensor(otherwise if parametrized else tuple(module.weight.shape))

@@ -96,17 +96,24 @@ def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0, *, out: Any = Non
 
 def stack_along(call: Call, tensors: Sequence[Tensor], *, along: str) -> Tensor:
     """torch.hstack, vstack, dstack and column_stack."""
-    raised = [Tensor(_RAISED[along](tensor.shape)) for tensor in tensors]
+    raised = [Tensor(_raised(tensor.shape, along)) for tensor in tensors]
     dim = {"h": 1, "v": 0, "d": 2, "column": 1}[along]
     return cat(call, raised, 0 if along == "h" and raised[0].ndim == 1 else dim)
 
 
-_RAISED = {
-    "h": lambda s: s or (1,),
-    "v": lambda s: (1,) * (2 - len(s)) + s,
-    "d": lambda s: (1, *s, 1) if len(s) == 1 else (*s, 1) if len(s) == 2 else s or (1, 1, 1),
-    "column": lambda s: s or (1, 1) if len(s) != 1 else (*s, 1),
-}
+def _raised(shape: tuple[Dim, ...], along: str) -> tuple[Dim, ...]:
+    """Each of these first gives its tensors the dimensions they lack, in a place of its own."""
+    match along, len(shape):
+        case "h", 0:
+            return (1,)
+        case "v", 0 | 1:
+            return (1, *shape) if shape else (1, 1)
+        case "d", 0 | 1 | 2:
+            return ((1, *shape, 1), (*shape, 1))[len(shape) == 2] if shape else (1, 1, 1)
+        case "column", 0 | 1:
+            return (*shape, 1) if shape else (1, 1)
+    return shape
+
 
 register(
     "cat",

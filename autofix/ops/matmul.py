@@ -1,4 +1,4 @@
-"""Contractions: linear layers, matrix products, einsum, and distances between vectors."""
+"""Contractions: linear layers, matrix products and einsum."""
 
 from __future__ import annotations
 
@@ -180,34 +180,19 @@ def _listed(value: Any) -> Sequence[int]:
     return value if isinstance(value, tuple | list) else (value,)
 
 
-def distances(call: Call, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
-    """torch.cdist: ..., P, M and ..., R, M -> ..., P, R."""
-    if x1.ndim < 2 or x2.ndim < 2:
-        raise Refused(f"tensors with {x1.ndim} and {x2.ndim} dimensions where 2 or more are needed")
-    _same(call, x2.shape[-1], x1.shape[-1], "both sets of vectors have the same length")
-    return Tensor((*broadcast(call, x1.shape[:-2], x2.shape[:-2]), x1.shape[-2], x2.shape[-2]))
+def _read_linear(module: Any) -> dict[str, Any]:
+    return {"weight": weight_shape(module, (module.out_features, module.in_features))}
 
 
-def similarity(call: Call, x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """torch.nn.functional.cosine_similarity: one dimension of the common shape goes."""
-    shape = broadcast(call, x1.shape, x2.shape)
-    along = axis_of(dim, len(shape))
-    return Tensor(shape[:along] + shape[along + 1 :])
-
-
-def pairwise_distance(
-    call: Call, x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """torch.nn.functional.pairwise_distance: the last dimension goes."""
-    shape = broadcast(call, x1.shape, x2.shape)
-    return Tensor((*shape[:-1], 1) if keepdim else shape[:-1])
+def _read_bilinear(module: Any) -> dict[str, Any]:
+    return {"weight": weight_shape(module, (module.out_features, module.in1_features, module.in2_features))}
 
 
 register(
     "linear",
     linear,
     (F.linear, nn.Linear),
-    reads=lambda m: {"weight": weight_shape(m, (m.out_features, m.in_features))},
+    reads=_read_linear,
     samples=(
         "nn.Linear(5, 3) @ 2,H",
         "nn.Linear(4, 3) @ 2,H,W",
@@ -220,7 +205,7 @@ register(
     "bilinear",
     bilinear,
     (F.bilinear, nn.Bilinear),
-    reads=lambda m: {"weight": weight_shape(m, (m.out_features, m.in1_features, m.in2_features))},
+    reads=_read_bilinear,
     samples=("F.bilinear(x, torch.ones(2, 4), torch.ones(3, 5, 4)) @ N,H",),
 )
 register(
@@ -274,27 +259,4 @@ register(
         "torch.tensordot(x, torch.ones(5, 4, 2)) @ 2,H,W",
         "torch.tensordot(x, torch.ones(5, 4, 2), dims=([2, 1], [1, 0])) @ 2,H,W",
     ),
-)
-register(
-    "cdist",
-    distances,
-    (torch.cdist,),
-    samples=("torch.cdist(x, torch.ones(5, 4)) @ 2,H,W", "torch.cdist(x, torch.ones(3, 5, 4)) @ C,H,W"),
-)
-register(
-    "cosine similarity",
-    similarity,
-    (F.cosine_similarity, nn.CosineSimilarity),
-    reads=("dim", "eps"),
-    samples=(
-        "F.cosine_similarity(x, torch.ones(3, 5, 4)) @ C,H,W",
-        "F.cosine_similarity(x, x, dim=-1) @ 2,H,W",
-    ),
-)
-register(
-    "pairwise distance",
-    pairwise_distance,
-    (F.pairwise_distance, nn.PairwiseDistance),
-    reads=lambda m: {"p": m.norm, "eps": m.eps, "keepdim": m.keepdim},
-    samples=("F.pairwise_distance(x, torch.ones(5, 4)) @ 2,H,W",),
 )

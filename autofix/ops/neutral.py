@@ -112,7 +112,7 @@ register(
     "prelu",
     parametric_relu,
     (F.prelu, nn.PReLU, "prelu"),
-    reads=lambda m: {"weight": Tensor(tuple(m.weight.shape))},  # type: ignore[union-attr, arg-type]
+    reads=lambda m: {"weight": Tensor(tuple(m.weight.shape))},  # type: ignore[arg-type]
     samples=("nn.PReLU() @ 2,C,H", "nn.PReLU(4) @ 2,C,H", "F.prelu(x, torch.ones(3)) @ N,C"),
 )
 register(
