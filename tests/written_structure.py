@@ -1,0 +1,180 @@
+"""Networks with norms, padding limits, unlike axes and the usual structure, as people write them."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from written import IMAGE, every, least, net
+
+
+# Down to half twice (rounding up); only 1x1 at the bottom stops instance norm.
+@net(known=lambda h, w: h > 4 or w > 4)
+class InstanceNormBottom(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(),
+                                  nn.Conv2d(4, 4, 3, 2, 1), nn.InstanceNorm2d(4))
+
+    def forward(self, x):
+        return self.down(x)
+
+
+# Reflection by 4 needs 5; after two halvings (rounding up) reflection by 1 needs 2, so 5 is enough.
+@net(known=least(5))
+class StyleTransfer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(3, 4, 9),
+                                  nn.InstanceNorm2d(4, affine=True))
+        self.down = nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
+        self.body = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(8, 8, 3))
+        self.up = nn.Upsample(scale_factor=4)
+
+    def forward(self, x):
+        x = self.down(self.stem(x))
+        return self.up(x + self.body(x))
+
+
+# Circular padding may be as large as the size; the height is padded by 1, the width by 3.
+@net(known=lambda h, w: h >= 1 and w >= 3)
+class Panorama(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, (3, 7), padding=(1, 3), padding_mode="circular")
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+@net((1, 3, "T", "H", "W"), known=lambda t, h, w: t >= 4 and h >= 3 and w >= 3)
+class Video(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.space, self.time = nn.Conv3d(3, 4, (1, 3, 3), (1, 2, 2), (0, 1, 1)), nn.Conv3d(4, 4, (3, 1, 1))
+        self.pool = nn.MaxPool3d((2, 2, 2))
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.pool(F.relu(self.time(self.space(x))))
+        return self.fc(x.mean([-1, -2, -3]))
+
+
+@net((1, 1, "D", "H", "W"), known=lambda d, h, w: d >= 1 and h >= 6 and w >= 6)
+class ThickSlices(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv3d(1, 4, (1, 3, 3)), nn.Conv3d(4, 4, (3, 3, 3), padding=(1, 1, 1))
+        self.pool = nn.AvgPool3d((1, 2, 2), stride=(1, 2, 2))
+
+    def forward(self, x):
+        x = self.pool(self.conv1(x))
+        return self.pool(self.conv2(x))
+
+
+@net((1, 1, "L"), known=least(32))
+class WaveNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(1, 4, 2)
+        self.layers = nn.ModuleList([nn.Conv1d(4, 4, 3, dilation=2**i) for i in range(4)])
+
+    def forward(self, x):
+        x = self.stem(x)
+        skips = 0
+        for layer in self.layers:
+            y = torch.tanh(layer(x))
+            x = x[:, :, -y.size(2):] + y
+            skips = y.mean(dim=2) + skips
+        return skips
+
+
+def make_layers(cfg):
+    layers, channels = [], 3
+    for v in cfg:
+        if v == "M":
+            layers += [nn.MaxPool2d(kernel_size=2, stride=2)]
+        else:
+            layers += [nn.Conv2d(channels, v, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+            channels = v
+    return nn.Sequential(*layers)
+
+
+@net(known=least(8))
+class ConfiguredVGG(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = make_layers([4, "M", 8, "M", 8, 8, "M"])
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.classifier = nn.Sequential(nn.Linear(8 * 7 * 7, 16), nn.ReLU(True), nn.Dropout(),
+                                        nn.Linear(16, 10))
+
+    def forward(self, x):
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
+
+
+@net(known=least(22))
+class ReusedPool(nn.Module):
+    """22 -> 20 -> 10 -> 8 -> 4 -> 2 -> 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.conv3 = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)
+        self.pool = nn.MaxPool2d(2, 2)
+
+    def forward(self, x):
+        x = self.pool(F.relu(self.conv1(x)))
+        x = self.pool(F.relu(self.conv2(x)))
+        return self.pool(F.relu(self.conv3(x)))
+
+
+@net(IMAGE, known=least(3))
+class OwnParameters(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.zeros(4, 3, 3, 3)), nn.Parameter(torch.zeros(4))
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+
+    def forward(self, x):
+        x = F.conv2d(x - self.mean, self.weight, self.bias)
+        return F.batch_norm(x, torch.zeros(4, device=x.device), torch.ones(4, device=x.device))
+
+
+@net(known=every)
+class SqueezeExcite(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.fc = nn.Sequential(nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, 8), nn.Sigmoid())
+
+    def forward(self, x):
+        x = self.conv(x)
+        b, c, _, _ = x.size()
+        return x * self.fc(F.adaptive_avg_pool2d(x, 1).view(b, c)).view(b, c, 1, 1).expand_as(x)
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, inp, out, stride):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(inp, out, 3, stride, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.norm = nn.GroupNorm(2, out)
+        self.downsample = nn.Conv2d(inp, out, 1, stride) if stride != 1 or inp != out else None
+
+    def forward(self, x):
+        identity = x if self.downsample is None else self.downsample(x)
+        return F.relu(self.norm(self.conv2(F.relu(self.conv1(x)))) + identity)
+
+
+@net(known=every)
+class MadeInLoops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inplanes = 3
+        self.layer1, self.layer2 = self._make_layer(4, 2, 1), self._make_layer(8, 2, 2)
+
+    def _make_layer(self, planes, blocks, stride):
+        layers = [Bottleneck(self.inplanes, planes, stride)]
+        self.inplanes = planes
+        layers += [Bottleneck(planes, planes, 1) for _ in range(1, blocks)]
+        return nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layer2(self.layer1(x)).mean((2, 3))
