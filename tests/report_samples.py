@@ -19,7 +19,7 @@ def fault(**changes: Any) -> Fault:
     fields = {
         "code": Code.KERNEL, "site": "conv2", "op": "Conv3d",
         "message": "kernel fits the padded input: needs 3, gets 1",
-        "axis": "D, H, W", "size": (5, 5, 5), "needs": 3, "gets": 1, "made_at": MADE, "called_at": CALLED,
+        "axis": "D", "size": (5, 5, 5), "needs": 3, "gets": 1, "made_at": MADE, "called_at": CALLED,
         "chain": CHAIN,
     }  # fmt: skip
     return Fault(**{**fields, **changes})
@@ -27,7 +27,7 @@ def fault(**changes: Any) -> Fault:
 
 def report(**changes: Any) -> Any:
     fields = {
-        "ok": False, "faults": (fault(),), "unmodelled": (),
+        "ok": False, "faults": tuple(fault(axis=axis) for axis in "DHW"), "unmodelled": (),
         "minimum_input": (8, 8, 8), "minimum_input_batch1": None, "working_sizes": ">= 8",
         "axes": ("D", "H", "W"), "model_name": "BadCNN", "capture": "torch.fx", "asked": ">= 5",
         "proved": True, "notes": (),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def of_report(report: Report) -> str:
     """`::error file=model.py,line=9,title=AF101 conv2::...`, one line a fault; empty where all is well."""
     lines = []
-    for fault in report.faults:
+    for fault in wording.merged(report.faults):
         message = f"{wording.sentence(fault)} ({wording.when(fault)})"
         place = fault.made_at or fault.called_at
         lines.append(_command("error", place, f"{fault.code.id} {fault.site}", message))

@@ -28,7 +28,7 @@ def of_report(report: Report) -> Json:
          "help": {"text": wording.ADVICE[code]}}
         for code in Code
     ]  # fmt: skip
-    return _log(rules, [_fault(fault) for fault in report.faults])
+    return _log(rules, [_fault(fault) for fault in wording.merged(report.faults)])
 
 
 def of_fix(fix: Fix) -> Json:

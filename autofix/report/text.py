@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from autofix.change import Edit, Insert, short
+from autofix.fault import Code
 from autofix.report import wording
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def fix_text(fix: Fix) -> str:
 def report_full(report: Report) -> Text:
     """Verdict, each fault with its source line, and what is known about the model."""
     parts = [verdict(report)]
-    parts += [_fault(fault, report) for fault in report.faults]
+    parts += [_fault(fault, report) for fault in wording.merged(report.faults)]
     parts.append(facts(report))
     return Text("\n\n").join(parts)
 
@@ -42,7 +43,7 @@ def report_concise(report: Report) -> Text:
     if not report.faults:
         return verdict(report)
     lines = []
-    for fault in report.faults:
+    for fault in wording.merged(report.faults):
         line = Text(wording.place(fault.made_at or fault.called_at, report.model_name), style=STRONG)
         line.append(f": {fault.code.id} ", style=BAD)
         line.append(f"{fault.site}: {wording.sentence(fault)}", style="not bold")
@@ -59,7 +60,7 @@ def verdict(report: Report) -> Text:
         text.append(f"{asked} works", style=GOOD)
         text.append(" (proved)" if report.proved else " (not proved)", style="not bold")
         return text
-    number = len(report.faults)
+    number = len(wording.merged(report.faults))
     text.append(wording.count(number, "fault") if number else "not every size works", style=BAD)
     text.append(f" for sizes {report.asked}" if report.asked else "", style="not bold")
     return text
@@ -88,7 +89,8 @@ def _fault(fault: Fault, report: Report) -> Text:
     made = fault.made_at or fault.called_at
     text = Text.assemble((f"error[{fault.code.id}]", BAD), (f": {fault.code.title}\n", STRONG))
     text.append(snippet(made))
-    text.append(remark("", f"{fault.site} ({fault.op}): {wording.sentence(fault)}", made))
+    failing = wording.numbers(fault) or "fails"
+    text.append(remark("", f"{fault.site} ({fault.op}) {failing} {wording.when(fault)}".rstrip(), made))
     for label, content in _remarks(fault, report):
         text.append("\n")
         text.append(remark(label, content, made))
@@ -96,15 +98,14 @@ def _fault(fault: Fault, report: Report) -> Text:
 
 
 def _remarks(fault: Fault, report: Report) -> list[tuple[str, str]]:
-    remarks = [("fails", wording.when(fault)), ("sizes", wording.chain(fault, report.axes))]
-    if wording.numbers(fault):  # else the sentence above it says the rule
-        remarks.append(("rule", wording.rule(fault)))
-    if fault.called_at and fault.made_at:
-        called = wording.place(fault.called_at, "")
-        remarks.append(("called", f"{called}: {fault.called_at.text}".rstrip(": ")))
-    if fault.silent:
-        remarks.append(("silent", "torch raises nothing here; the result is wrong"))
-    remarks.append(("help", wording.ADVICE[fault.code]))
+    called = wording.place(fault.called_at, "") if fault.made_at else ""
+    remarks = [
+        ("sizes", wording.chain(fault, report.axes)),
+        ("torch" if fault.code is Code.REFUSED else "rule", wording.rule(fault)),
+        ("called", f"{called}: {fault.called_at.text}".rstrip(": ") if called and fault.called_at else ""),
+        ("silent", "torch raises nothing here; the result is wrong" if fault.silent else ""),
+        ("help", wording.ADVICE[fault.code]),
+    ]
     return [(label, content) for label, content in remarks if content]
 
 

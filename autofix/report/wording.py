@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autofix.fault import Code, Fault, Location, Safety
@@ -65,20 +66,29 @@ def numbers(fault: Fault) -> str:
     return ", ".join(parts)
 
 
+def merged(faults: Iterable[Fault]) -> list[Fault]:
+    """The same failure along several axes told as one: the first of them, with `axis` as `D, H, W`."""
+    together: dict[tuple[object, ...], Fault] = {}
+    for fault in faults:
+        key = fault.code, fault.site, fault.message, fault.mode, fault.made_at, fault.called_at
+        first = together.setdefault(key, fault)
+        if first is not fault and first.axis and fault.axis:
+            together[key] = replace(first, axis=f"{first.axis}, {fault.axis}")
+    return list(together.values())
+
+
 def when(fault: Fault) -> str:
     """`at input size 5x5x5, along D, in train mode only`."""
-    parts = []
-    if fault.size:
-        parts.append(f"at input size {extent(fault.size)}")
-    if fault.axis:
-        parts.append(f"along {fault.axis}")
-    if fault.mode != "both":
-        parts.append(f"in {fault.mode} mode only")
-    return ", ".join(parts)
+    size = f"at input size {extent(fault.size)}" if fault.size else ""
+    axis = f"along {fault.axis}" if fault.axis else ""
+    mode = f"in {fault.mode} mode only" if fault.mode != "both" else ""
+    several = ", " in fault.axis and size
+    parts = (axis, f"first {size}", mode) if several else (size, axis, mode)
+    return ", ".join(part for part in parts if part)
 
 
 def chain(fault: Fault, axes: Sequence[str]) -> str:
-    """`5 -> conv1 3 -> pool 1 -> conv2`: the sizes on the way, along the axes that fail.
+    """`5 -> conv1 3 -> pool 1 -> conv2`: the sizes on the way, along the axis that fails.
 
     Layers that keep the size are left out, and the middle of a long chain.
     """
@@ -94,9 +104,9 @@ def chain(fault: Fault, axes: Sequence[str]) -> str:
 
 
 def _failing(sizes: tuple[int, ...], failing: str, axes: Sequence[str]) -> tuple[int, ...]:
-    """The sizes along the failing axes, where the tensor still has the input's axes."""
-    chosen = [axes.index(axis) for axis in failing.split(", ") if axis in axes]
-    return tuple(sizes[i] for i in chosen) if chosen and len(sizes) == len(axes) else sizes
+    """The size along the (first) failing axis, where the tensor still has the input's axes."""
+    axis = failing.split(", ", maxsplit=1)[0]
+    return (sizes[axes.index(axis)],) if axis in axes and len(sizes) == len(axes) else sizes
 
 
 def _along(sizes: list[tuple[int, ...]]) -> list[str]:
@@ -107,14 +117,10 @@ def _along(sizes: list[tuple[int, ...]]) -> list[str]:
 
 def sentence(fault: Fault) -> str:
     """What is wrong, with its numbers: `kernel larger than its input: needs 3, gets 1`."""
-    if fault.code is Code.REFUSED and fault.message:
-        return fault.message
-    figures = numbers(fault) or rule(fault)
-    return f"{fault.code.title}: {figures}" if figures else fault.code.title
+    detail = rule(fault) if fault.code is Code.REFUSED else numbers(fault) or rule(fault)
+    return f"{fault.code.title}: {detail}" if detail else fault.code.title
 
 
 def rule(fault: Fault) -> str:
-    """What must hold there, in the operator's words: `kernel fits the padded input`."""
-    if fault.code is Code.REFUSED or fault.message == fault.code.title:
-        return ""
+    """What must hold there: `kernel fits the padded input`; or torch's own message."""
     return fault.message.removesuffix(numbers(fault)).removesuffix(": ")
