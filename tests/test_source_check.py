@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from source_cases import CASES, Case, Edit, pad
-from test_source import locate, patch, unpack
+from test_source import build, locate, patch, unpack
 from torch import nn
 
 from autofix.construct import record
 from autofix.source import SourcePatch, patch_source
 from autofix.source.attributes import set_knob
-from autofix.source.check import verify_patch
+from autofix.source.check import verified_patch, verify_patch
+from autofix.source.output import output_files, write_beside, write_in_place
+from autofix.source.write import WriteError
 
 INPUTS = [(torch.randn(2, 1, 20, 23),), (torch.randn(1, 1, 17, 30),)]
 
@@ -63,6 +66,68 @@ def test_a_patch_that_does_something_else_is_noticed(
     verdict = verify_patch(result, "net.py:Net", model, INPUTS)
     assert not verdict.ok
     assert "at [2, 1, 20, 23]: an output of [2, 8, 18, 21] instead of [2, 8, 16, 19]" in verdict.message
+
+
+def test_attributes_are_the_way_out_where_editing_calls_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "net.py").write_text(MISLEADING)
+    monkeypatch.chdir(folder)
+    model, log = build(folder, "net:Net")
+    fixed = copy.deepcopy(model)
+    set_knob(fixed.get_submodule("conv"), "padding", (1, 1))
+    edits = [pad("conv")]
+    patch, verdict = verified_patch(
+        model, log, fixed, edits, [], INPUTS, "net.py:Net", project_root=folder, is_user=in_project(folder)
+    )
+    assert verdict.ok, verdict.message
+    assert "self.conv.padding = (1, 1)" in patch.diff
+
+
+MISLEADING = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.conv.padding = (0, 0)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+
+
+def in_project(folder: Path) -> Callable[[str], bool]:
+    return lambda file: file.startswith(str(folder))
+
+
+def test_files_beside_and_in_place(tmp_path: Path) -> None:
+    folder = unpack(case("factory_elsewhere"), tmp_path / "project")
+    _, result = patch(case("factory_elsewhere"), folder)
+    files = output_files(result, folder / "net.py")
+    assert sorted(path.name for path in write_beside(files)) == [
+        "net.autofix.patch",
+        "net.autofix.py",
+        "parts.autofix.py",
+    ]
+    assert sorted(path.name for path in write_in_place(result)) == ["net.py", "parts.py"]
+    for name in ("net", "parts"):
+        assert (folder / f"{name}.py").read_bytes() == (folder / f"{name}.autofix.py").read_bytes()
+    with pytest.raises(WriteError, match="has changed since it was read"):
+        write_in_place(result)
+
+
+def test_a_recipe_is_not_written_in_place(tmp_path: Path) -> None:
+    folder = unpack(case("library"), tmp_path / "project")
+    _, result = patch(case("library"), folder)
+    files = output_files(result, Path("Zoo"), folder=tmp_path)
+    assert [path.name for path in files] == ["Zoo.autofix.py"]
+    with pytest.raises(WriteError, match="not built by code of this project alone"):
+        write_in_place(result)
 
 
 def test_no_source_gives_text_to_paste() -> None:

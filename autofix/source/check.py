@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autofix.source.patch import SourcePatch
+from autofix.construct import Constructions
+from autofix.source.patch import SourcePatch, patch_source
+from autofix.source.text import SourceError
+from autofix.source.wanted import Edit, Insert
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +72,30 @@ def verify_patch(
         folder = Path(name)
         request = _request(folder, patch, target, save_reference(folder, model, inputs))
         return _run(request, timeout)
+
+
+def verified_patch(
+    model: nn.Module,
+    constructions: Constructions,
+    fixed: nn.Module,
+    edits: Sequence[Edit],
+    inserts: Sequence[Insert],
+    inputs: Sequence[tuple[Any, ...]],
+    target: str,
+    **options: Any,
+) -> tuple[SourcePatch, PatchVerdict]:
+    """`patch_source` and `verify_patch`; where editing the constructor calls turns out wrong, by attribute.
+
+    fixed:   the repaired model, which the patched source has to equal
+    options: further arguments of `patch_source`
+    """
+    with contextlib.suppress(SourceError):
+        patch = patch_source(model, constructions, edits, inserts, **options)
+        verdict = verify_patch(patch, target, fixed, inputs)
+        if verdict.ok or patch.failures or patch.paste is not None:
+            return patch, verdict
+    patch = patch_source(model, constructions, edits, inserts, **options, by_attribute=True)
+    return patch, verify_patch(patch, target, fixed, inputs)
 
 
 def _request(folder: Path, patch: SourcePatch, target: str, reference: Path) -> Path:

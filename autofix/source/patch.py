@@ -17,7 +17,7 @@ from autofix.source.attributes import Assignment, append_to, find_initialiser
 from autofix.source.diff import unified_diff
 from autofix.source.functional import edit_function, split_call
 from autofix.source.inserting import InsertPlan, Statement, plan_inserts, statement_helpers
-from autofix.source.modules import LayerPlan, Layers, plan_layers
+from autofix.source.modules import Layers, plan_layers
 from autofix.source.placing import place_assignments
 from autofix.source.recipe import Origin, paste, recipe
 from autofix.source.text import SourceError, SourceFile, Splice
@@ -49,7 +49,8 @@ class SourcePatch:
     """The repair as source.
 
     files:    every file of the user's that changes
-    recipe:   a module with `build()`, where part of the change is to code that is not the user's
+    recipe:   a module with `build()`, where layers are not built by code of the user's alone; it does the
+              whole change, or where `files` has some too, what they leave over
     paste:    lines that change a finished `model`, where there is no source at all
     patch:    one diff over all files, relative to the project root, to be written as it is
     notes:    what a reviewer should know
@@ -103,20 +104,26 @@ def patch_source(
     plan = plan_layers(layers, of_layers, by_attribute=by_attribute)
     placed, left = place_assignments(layers, plan.assignments)
     in_forward = plan_inserts(layers, inserts)
-    splices, failures = _calls_in_forward(layers, [e for e in edits if e not in of_layers], list(calls))
-    _merge(splices, plan.splices, placed, in_forward.splices)
+    of_calls = [edit for edit in edits if edit not in of_layers]
+    splices_of_calls, failures = _calls_in_forward(layers, of_calls, list(calls))
+    splices: Splices = {}
+    _merge(splices, splices_of_calls, plan.splices, placed, in_forward.splices)
     statements = _place_statements(layers, in_forward, splices)
+    in_source = [*splices_of_calls, *in_forward.files, *in_forward.splices]
+    if (left or statements) and not in_source:  # a recipe that can do it all needs no patched file beside it
+        splices, left = {}, tuple(Assignment(e.module or "", e.knob, e.new) for e in of_layers)
     _merge(splices, {path: file.finished() for path, file in in_forward.files.items()})
     files = _files(splices, read)
     failures += in_forward.failures
-    return _result(model, project_root, files, plan, left, statements, origin, failures)
+    notes = plan.notes if files else ()
+    return _result(model, project_root, files, notes, left, statements, origin, failures)
 
 
 def _result(
     model: nn.Module,
     project_root: Path,
     files: tuple[FilePatch, ...],
-    plan: LayerPlan,
+    notes: tuple[str, ...],
     left: tuple[Assignment, ...],
     statements: list[Statement],
     origin: Origin | None,
@@ -129,7 +136,7 @@ def _result(
         pasted = None if importable else paste(model, left, statements)
     root = os.path.realpath(project_root)
     relative = [(Path(os.path.relpath(os.path.realpath(f.path), root)), f.old, f.new) for f in files]
-    return SourcePatch(files, text, pasted, unified_diff(relative), plan.notes, tuple(failures))
+    return SourcePatch(files, text, pasted, unified_diff(relative), notes, tuple(failures))
 
 
 def _calls_in_forward(
