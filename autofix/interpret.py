@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from autofix import ops
 from autofix.condition import Box, Condition, decide
 from autofix.fault import Code
 from autofix.ops.base import Op, Refused, Tensor, Unmodelled
+from autofix.ops.index import Integers
 from autofix.program import Program, Ref, Site
 from autofix.size import Dim
 
@@ -199,8 +202,10 @@ def row_of(site: Site) -> tuple[Op, Mapping[str, Any]] | None:
 
 
 def _constant(value: Any) -> Any:
-    shape = getattr(value, "shape", None)
-    return Tensor(tuple(shape)) if shape is not None else value
+    if not isinstance(value, torch.Tensor):
+        return value
+    whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    return (Integers if whole else Tensor)(tuple(value.shape))
 
 
 def _resolve(value: Any, values: Sequence[Any]) -> Any:

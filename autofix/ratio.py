@@ -1,8 +1,9 @@
 """Ratio: a size divided by an integer, as `h / 2` and `h * 0.75` give it, until it is rounded. No torch.
 
-Python computes these in doubles. A ratio is kept only as long as the doubles provably round as the exact numbers
-do: a quotient by an integer is rounded correctly once, so it never crosses an integer or a half; fractions with a
-power of two below are exact; any other factor is compared with the doubles on every size that is used.
+Python computes these in doubles. A ratio is kept only as long as the doubles provably round as the exact
+numbers do: a quotient by an integer is rounded correctly once, so it never crosses an integer or a half;
+fractions with a power of two below are exact; any other factor is compared with the doubles on each size that
+is used. `int(n * 0.7)` is thus not described: 0.7 * 90 is 62.99999999999999.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class NotExactError(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """numerator / denominator. `exact`: the functions that round the doubles as they round the exact number."""
+    """numerator / denominator. `exact`: what rounds the doubles just as it rounds the exact number."""
 
     numerator: Dim
     denominator: int

@@ -49,7 +49,7 @@ def fractional_pool(
     *,
     nd: int,
 ) -> Any:
-    """torch.nn.functional.fractional_max_pool2d/3d: output + kernel - 1 is at most the input."""
+    """torch.nn.functional.fractional_max_pool2d/3d: output + kernel - 1 is at most the input, in 3d below it."""
     lead, sizes = spatial(input, nd)
     if output_size is not None:
         out = per_axis(output_size, nd)
@@ -60,7 +60,8 @@ def fractional_pool(
     for n, result, kernel in zip(sizes, out, per_axis(kernel_size, nd), strict=True):
         not_empty(call, n)
         what = "windows of the kernel fit the input"
-        call.require(at_least(n, result + kernel - 1), Code.KERNEL, what, needs=result + kernel - 1, gets=n)
+        reach = result + kernel - (1 if nd == 2 else 0)
+        call.require(at_least(n, reach), Code.KERNEL, what, needs=reach, gets=n)
         call.require(at_least(result, 0), Code.EMPTY, "output size is not negative", needs=0, gets=result)
         not_empty(call, result, "output is not empty", silent=True)
     pooled = Tensor((*lead, *out))

@@ -1,4 +1,4 @@
-"""The functions of Python's operator module on sizes: exact arithmetic, and comparisons that give conditions."""
+"""The functions of Python's operator module on sizes: exact arithmetic; comparisons give conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rearranging dimensions: permute, transpose, squeeze, expand, repeat."""
+"""Rearranging dimensions: permute, transpose, squeeze, expand, repeat, roll, flip."""
 
 from __future__ import annotations
 
@@ -145,6 +145,31 @@ def contiguous(call: Call, input: Tensor, memory_format: Any = None) -> Tensor:
     return input
 
 
+def roll(call: Call, input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """torch.roll."""
+    count = [len(value) if isinstance(value, tuple | list) else 1 for value in (shifts, dims)]
+    if dims is not None and count[0] != count[1]:
+        raise Refused(f"roll() with {count[0]} shifts and {count[1]} dimensions")
+    for dim in () if dims is None else dims if isinstance(dims, tuple | list) else (dims,):
+        axis_of(dim, input.ndim)
+    return input
+
+
+def flip(call: Call, input: Tensor, *dims: Any) -> Tensor:
+    """torch.flip."""
+    axes_of(dims, input.ndim)
+    return input
+
+
+def rot90(call: Call, input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    """torch.rot90."""
+    first, second = axes_of((dims,), input.ndim)
+    shape = list(input.shape)
+    if k % 2:
+        shape[first], shape[second] = shape[second], shape[first]
+    return replace(input, shape=tuple(shape))
+
+
 register(
     "permute",
     permute,
@@ -245,3 +270,18 @@ register(
     samples=("x.repeat_interleave(3, dim=2) @ 2,3,H,W", "torch.repeat_interleave(x, 2) @ 2,H"),
 )
 register("contiguous", contiguous, ("contiguous",), samples=("x.contiguous() @ 2,3,H,W",))
+register(
+    "roll",
+    roll,
+    (torch.roll, "roll"),
+    samples=("x.roll((1, -2), (2, 3)) @ 2,3,H,W", "torch.roll(x, 3) @ 2,3,H"),
+)
+register(
+    "flip", flip, (torch.flip, "flip"), samples=("x.flip(2, 3) @ 2,3,H,W", "torch.flip(x, (-1,)) @ 2,3,H,W")
+)
+register(
+    "rot90",
+    rot90,
+    (torch.rot90, "rot90"),
+    samples=("torch.rot90(x, 1, (2, 3)) @ 2,3,H,W", "x.rot90(2, (1, 2)) @ 2,3,H,W"),
+)

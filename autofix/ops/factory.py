@@ -148,6 +148,6 @@ register(
     "tensor",
     tensor,
     (torch.tensor, torch.as_tensor),
-    samples=("torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]) + x @ 2,H", "torch.tensor(x.shape) @ 2,H,W"),
+    samples=("tensor([x.shape[1], 2, 3]) + x @ 2,H", "tensor(x.shape) @ 2,H,W"),
 )
 register("new tensor", new_tensor, ("new_tensor",), samples=("x.new_tensor([[1.0, 2.0, 3.0]]) @ 2,H",))

@@ -12,10 +12,9 @@ import torch
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.arrange import axes_of
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
 from autofix.ops.join import broadcast
-from autofix.ops.slicing import in_range, resized, sliced, without
+from autofix.ops.slicing import from_start, in_range, resized, sliced, without
 from autofix.ops.split import Pieces
 from autofix.size import Dim, is_dim
 
@@ -80,7 +79,7 @@ def _picked(call: Call, n: Dim, item: Any) -> tuple[Dim, ...]:
     if isinstance(item, Tensor):
         if not isinstance(item, Integers):
             raise Unmodelled("an index tensor that may be a mask")
-        _known(n)
+        fixed_size(n)
         return item.shape
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in item):
         raise Unmodelled(f"index {item}")
@@ -89,7 +88,7 @@ def _picked(call: Call, n: Dim, item: Any) -> tuple[Dim, ...]:
     return (len(item),)
 
 
-def _known(n: Dim) -> None:
+def fixed_size(n: Dim) -> None:
     if not isinstance(n, int):
         raise Unmodelled("an index tensor along a dimension whose size varies may reach out of it")
 
@@ -110,11 +109,10 @@ def narrow(call: Call, input: Tensor, dim: int, start: Dim, length: Dim) -> Tens
     if isinstance(start, Tensor):
         raise Unmodelled("narrow() from a tensor")
     call.require(at_least(length, 0), Code.INDEX, "length is not negative", needs=0, gets=length)
-    if isinstance(start, int) and start < 0:
-        call.require(at_least(n, -start), Code.INDEX, "start is within the dimension", needs=-start, gets=n)
-        start = n + start
-    elif not isinstance(start, int):
-        call.require(at_least(start, 0), Code.INDEX, "start is not negative", needs=0, gets=start)
+    start = from_start(call, n, start)
+    if not isinstance(start, int) or start < 0:
+        what = "start is within the dimension"
+        call.require(at_least(start, 0), Code.INDEX, what, needs=0, gets=start)
     call.require(
         at_least(n, start + length), Code.INDEX, "slice is within the dimension", needs=start + length, gets=n
     )
@@ -128,80 +126,6 @@ def select(call: Call, input: Tensor, dim: int, index: Dim) -> Tensor:
     axis = axis_of(dim, input.ndim)
     in_range(call, input.shape[axis], index)
     return without(input, axis)
-
-
-def index_select(call: Call, input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """torch.index_select along a dimension of fixed size."""
-    axis = axis_of(dim, input.ndim)
-    if index.ndim > 1:
-        raise Refused(f"index_select() with an index of {index.ndim} dimensions")
-    _known(input.shape[axis])
-    return resized(input, axis, index.shape[0] if index.shape else 1)
-
-
-def gather(call: Call, input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """torch.gather along a dimension of fixed size."""
-    axis = axis_of(dim, input.ndim)
-    _fits(call, index, input, axis)
-    _known(input.shape[axis])
-    return replace(input, shape=index.shape)
-
-
-def _fits(call: Call, index: Tensor, other: Tensor, axis: int) -> None:
-    if index.ndim != other.ndim:
-        raise Refused(f"an index with {index.ndim} dimensions for a tensor with {other.ndim}")
-    for position, (small, large) in enumerate(zip(index.shape, other.shape, strict=True)):
-        if position != axis:
-            call.require(
-                at_least(large, small), Code.JOIN, "index is at most the input", needs=small, gets=large
-            )
-
-
-def scatter(
-    call: Call, input: Tensor, dim: int, index: Tensor, src: Any, *args: Any, reduce: Any = None
-) -> Tensor:
-    """torch.scatter, torch.scatter_add along a dimension of fixed size."""
-    axis = axis_of(dim, input.ndim)
-    _fits(call, index, input, axis)
-    if isinstance(src, Tensor):
-        _fits(call, index, src, -1)
-    _known(input.shape[axis])
-    return input
-
-
-def take_along_dim(call: Call, input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """torch.take_along_dim along a dimension of fixed size."""
-    if dim is None or indices.ndim != input.ndim:
-        raise Unmodelled("take_along_dim() of a flattened tensor")
-    axis = axis_of(dim, input.ndim)
-    _known(input.shape[axis])
-    rest = broadcast(call, without(input, axis).shape, without(indices, axis).shape)
-    return replace(input, shape=(*rest[:axis], indices.shape[axis], *rest[axis:]))
-
-
-def roll(call: Call, input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """torch.roll."""
-    count = [len(value) if isinstance(value, tuple | list) else 1 for value in (shifts, dims)]
-    if dims is not None and count[0] != count[1]:
-        raise Refused(f"roll() with {count[0]} shifts and {count[1]} dimensions")
-    for dim in () if dims is None else dims if isinstance(dims, tuple | list) else (dims,):
-        axis_of(dim, input.ndim)
-    return input
-
-
-def flip(call: Call, input: Tensor, *dims: Any) -> Tensor:
-    """torch.flip."""
-    axes_of(dims, input.ndim)
-    return input
-
-
-def rot90(call: Call, input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
-    """torch.rot90."""
-    first, second = axes_of((dims,), input.ndim)
-    shape = list(input.shape)
-    if k % 2:
-        shape[first], shape[second] = shape[second], shape[first]
-    return replace(input, shape=tuple(shape))
 
 
 def unfold(call: Call, input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -261,45 +185,6 @@ register(
     select,
     (torch.select, "select"),
     samples=("x.select(2, 4) @ 2,3,H,W", "torch.select(x, -1, -3) @ 2,3,H,W"),
-)
-register(
-    "index select",
-    index_select,
-    (torch.index_select, "index_select"),
-    samples=("x.index_select(1, torch.arange(2)) @ 2,3,H,W",),
-)
-register(
-    "gather",
-    gather,
-    (torch.gather, "gather"),
-    samples=("x.gather(1, y.argmax(1, keepdim=True)) @ 2,3,H,W ; 2,3,5,4",),
-)
-register(
-    "scatter",
-    scatter,
-    (torch.scatter, torch.scatter_add, "scatter", "scatter_", "scatter_add", "scatter_add_"),
-    samples=("x.scatter(1, y.argmax(1, keepdim=True), 1.0) @ 2,3,H,W ; 2,3,5,4",),
-)
-register(
-    "take along dim",
-    take_along_dim,
-    (torch.take_along_dim, "take_along_dim"),
-    samples=("torch.take_along_dim(x, y.argmax(1, keepdim=True), 1) @ 2,3,H,W ; 2,3,H,W",),
-)
-register(
-    "roll",
-    roll,
-    (torch.roll, "roll"),
-    samples=("x.roll((1, -2), (2, 3)) @ 2,3,H,W", "torch.roll(x, 3) @ 2,3,H"),
-)
-register(
-    "flip", flip, (torch.flip, "flip"), samples=("x.flip(2, 3) @ 2,3,H,W", "torch.flip(x, (-1,)) @ 2,3,H,W")
-)
-register(
-    "rot90",
-    rot90,
-    (torch.rot90, "rot90"),
-    samples=("torch.rot90(x, 1, (2, 3)) @ 2,3,H,W", "x.rot90(2, (1, 2)) @ 2,3,H,W"),
 )
 register(
     "unfold method",

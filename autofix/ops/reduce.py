@@ -1,20 +1,17 @@
-"""Reductions over dimensions, softmax, cumulative sums, sorting."""
+"""Reductions over dimensions: sum, mean, norm, var, max, argmax, median."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from autofix.condition import at_least
 from autofix.fault import Code
 from autofix.ops.arrange import axes_of
-from autofix.ops.base import Call, Refused, Tensor, axis_of, register
+from autofix.ops.base import Call, Tensor, axis_of, register
 from autofix.ops.index import Integers
 from autofix.ops.join import broadcast
-from autofix.ops.slicing import resized
 from autofix.size import Dim
 
 
@@ -137,64 +134,7 @@ def extremes(call: Call, input: Tensor, *, dim: int | None = None, keepdim: bool
     return Extremes(result, result)
 
 
-def along(
-    call: Call, input: Tensor, dim: int | None = None, *args: Any, axis: Any = None, **options: Any
-) -> Tensor:
-    """torch.softmax, torch.cumsum: the same shape, along a dimension that exists."""
-    given = axis if dim is None else dim
-    if given is not None:
-        axis_of(given, input.ndim)
-    return Tensor(input.shape)
-
-
-def softmax2d(call: Call, input: Tensor) -> Tensor:
-    """torch.nn.Softmax2d."""
-    if input.ndim not in (3, 4):
-        raise Refused(f"Softmax2d of a tensor with {input.ndim} dimensions")
-    return input
-
-
-def cumulative(call: Call, input: Tensor, dim: int) -> Found:
-    """torch.cummax, torch.cummin."""
-    axis_of(dim, input.ndim)
-    return Found(Tensor(input.shape), Integers(input.shape))
-
-
-def top(call: Call, input: Tensor, k: Dim, dim: int = -1, largest: bool = True, sorted: bool = True) -> Found:
-    """torch.topk."""
-    axis = axis_of(dim, input.ndim)
-    n = input.shape[axis] if input.shape else 1
-    call.require(at_least(n, k), Code.INDEX, "k is within the dimension", needs=k, gets=n)
-    result = resized(input, axis, k) if input.shape else input
-    return Found(result, Integers(result.shape))
-
-
-def sort(call: Call, input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Found:
-    """torch.sort."""
-    axis_of(dim, input.ndim)
-    return Found(input, Integers(input.shape))
-
-
-def argsort(
-    call: Call, input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
-) -> Tensor:
-    """torch.argsort."""
-    return sort(call, input, dim).indices
-
-
-def difference(call: Call, input: Tensor, n: int = 1, dim: int = -1) -> Tensor:
-    """torch.diff."""
-    if input.ndim == 0:
-        raise Refused("diff() of a number")
-    axis = axis_of(dim, input.ndim)
-    size = input.shape[axis] - n
-    call.require(
-        at_least(size, 0), Code.INDEX, "differences of enough elements", needs=n, gets=input.shape[axis]
-    )
-    return resized(input, axis, size)
-
-
-def _both(*names: str) -> tuple[Any, ...]:
+def functions_and_methods(*names: str) -> tuple[Any, ...]:
     """The functions and the methods of these names."""
     return (
         *(getattr(torch, name, None) for name in names),
@@ -205,7 +145,9 @@ def _both(*names: str) -> tuple[Any, ...]:
 register(
     "reduction",
     reduction,
-    _both("sum", "mean", "prod", "nansum", "nanmean", "logsumexp", "all", "any", "count_nonzero"),
+    functions_and_methods(
+        "sum", "mean", "prod", "nansum", "nanmean", "logsumexp", "all", "any", "count_nonzero"
+    ),
     samples=(
         "x.mean((2, 3)) @ 2,3,H,W",
         "torch.mean(x, dim=[-1, 1], keepdim=True) @ 2,3,H,W",
@@ -222,7 +164,7 @@ register(
 register(
     "norm",
     norm,
-    (*_both("norm"), torch.linalg.norm, torch.linalg.vector_norm),
+    (*functions_and_methods("norm"), torch.linalg.norm, torch.linalg.vector_norm),
     samples=(
         "x.norm(dim=1, keepdim=True) @ 2,3,H,W",
         "torch.linalg.vector_norm(x, 2, (2, 3)) @ 2,3,H,W",
@@ -232,7 +174,8 @@ register(
 register(
     "deviation",
     deviation,
-    dict.fromkeys(_both("var", "std"), {}) | dict.fromkeys((torch.var_mean, torch.std_mean), {"pair": True}),
+    {target: {} for target in functions_and_methods("var", "std")}
+    | {torch.var_mean: {"pair": True}, torch.std_mean: {"pair": True}},
     samples=(
         "x.var(1, False, True) @ 2,3,H,W",
         "torch.std(x, dim=(2, 3), unbiased=False) @ 2,3,H,W",
@@ -243,7 +186,7 @@ register(
 register(
     "amax",
     extreme,
-    _both("amax", "amin"),
+    functions_and_methods("amax", "amin"),
     samples=(
         "x[:, :, 3:].amax((2, 3)) @ 2,3,H,W",
         "torch.amin(x, 2, keepdim=True) @ 2,3,H,W",
@@ -253,7 +196,7 @@ register(
 register(
     "argmax",
     arg_extreme,
-    _both("argmax", "argmin"),
+    functions_and_methods("argmax", "argmin"),
     samples=(
         "x[:, :, 3:].argmax(2) @ 2,3,H,W",
         "torch.argmin(x, dim=1, keepdim=True) @ 2,3,H,W",
@@ -263,7 +206,7 @@ register(
 register(
     "max",
     maximum,
-    _both("max", "min"),
+    functions_and_methods("max", "min"),
     samples=(
         "x[:, :, 4:].max(2)[0] @ 2,3,H,W",
         "torch.max(x, dim=3, keepdim=True).indices @ 2,3,H,W",
@@ -275,57 +218,11 @@ register(
 register(
     "median",
     median,
-    _both("median", "nanmedian"),
+    functions_and_methods("median", "nanmedian"),
     samples=("x[..., 2:].median(2).values @ 2,3,H", "x[:, 9:].median() @ 2,H"),
 )
-register("mode", found, _both("mode"), samples=("x[:, 4:].mode(1)[0] @ 2,H,W",))
-register("kthvalue", kth, _both("kthvalue"), samples=("x.kthvalue(4, 1, True)[0] @ 2,H,W",))
-register("aminmax", extremes, _both("aminmax"), samples=("x[:, 4:].aminmax(dim=1).max @ 2,H,W",))
+register("mode", found, functions_and_methods("mode"), samples=("x[:, 4:].mode(1)[0] @ 2,H,W",))
+register("kthvalue", kth, functions_and_methods("kthvalue"), samples=("x.kthvalue(4, 1, True)[0] @ 2,H,W",))
 register(
-    "softmax",
-    along,
-    (
-        nn.Softmax,
-        nn.LogSoftmax,
-        nn.Softmin,
-        F.softmax,
-        F.log_softmax,
-        F.softmin,
-        *_both("softmax", "log_softmax"),
-    ),
-    reads=("dim",),
-    samples=(
-        "nn.Softmax(dim=1) @ 2,3,H,W",
-        "F.log_softmax(x, dim=-1) @ 2,H",
-        "x.softmax(3) @ 2,3,H",
-        "F.softmin(x, 2) @ 2,3,H",
-    ),
-)
-register(
-    "softmax2d", softmax2d, (nn.Softmax2d,), samples=("nn.Softmax2d() @ 2,3,H,W", "nn.Softmax2d() @ 2,H")
-)
-register(
-    "cumulative sum",
-    along,
-    _both("cumsum", "cumprod", "logcumsumexp"),
-    samples=("x.cumsum(2) @ 2,3,H,W", "torch.cumprod(x, dim=3) @ 2,3,H"),
-)
-register(
-    "cumulative maximum", cumulative, _both("cummax", "cummin"), samples=("torch.cummax(x, 2)[0] @ 2,3,H,W",)
-)
-register(
-    "topk",
-    top,
-    _both("topk"),
-    samples=("x.topk(4, dim=2)[0] @ 2,3,H,W", "torch.topk(x, 3).indices @ 2,3,H,W"),
-)
-register(
-    "sort",
-    sort,
-    _both("sort"),
-    samples=("x.sort(2).values @ 2,3,H,W", "torch.sort(x, descending=True)[1] @ 2,H"),
-)
-register("argsort", argsort, _both("argsort"), samples=("x.argsort(1) @ 2,3,H,W",))
-register(
-    "diff", difference, _both("diff"), samples=("torch.diff(x, dim=2) @ 2,3,H,W", "x.diff(3, -1) @ 2,3,H,W")
+    "aminmax", extremes, functions_and_methods("aminmax"), samples=("x[:, 4:].aminmax(dim=1).max @ 2,H,W",)
 )

@@ -1,7 +1,7 @@
 """Reshaping: flatten, unflatten, view and reshape.
 
-The number of elements is what torch requires. Where a `-1` would move pixels into the batch, torch raises nothing,
-and the requirement that it does not happen is silent.
+The number of elements is what torch requires. Where a `-1` would move pixels into the batch, torch raises
+nothing, and the requirement that it does not happen is silent.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
 
 
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
-    """Require silently that a leading -1 takes in whole dimensions, or the batch alone, and never part of an image.
+    """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    Whole: what is asked for cancels against dimensions of the input, equals its last ones, or divides its last
-    (groups of channels). Rows of a fixed head do neither at a size that it was not made for.
+    That is so where the sizes asked for cancel against dimensions of the input, equal its last ones, or divide
+    its last (groups of channels). Rows of a fixed head do none of these at other sizes.
     """
     left, asked = list(shape), []
     for size in rest:

@@ -199,17 +199,17 @@ register(
     (torch.numel, "numel", "nelement"),
     samples=("torch.ones(x.numel()) @ H,W", "torch.ones(x.shape[1:].numel()) @ 2,H,W"),
 )
-register("len", length, (builtins.len, "__len__"), samples=("torch.ones(len(x), 2) @ H,W",))
+register("len", length, (builtins.len, "__len__"), samples=("torch.ones((len(x), 2)) @ H,W",))
 register(
     "rounding",
     rounding,
     _ROUNDINGS,
     samples=(
-        "torch.ones(math.floor(x.shape[0] / 2), math.ceil(x.shape[1] / 3)) @ H,W",
-        "torch.ones(int(x.shape[0] * 0.75), round(x.shape[1] / 4)) @ H,W",
-        "torch.ones(int(x.shape[0] * 0.7 + 2), round(x.shape[1] * 1.3)) @ H,W",
-        "torch.ones(math.trunc(x.shape[0] / -2) + 9, math.floor(-x.shape[1] / 2 + 0.5) + 9) @ H,W",
-        "torch.ones(math.ceil(1.5 * x.shape[0] - 0.25), int(x.shape[1] / 0.4)) @ H,W",
+        "torch.ones((math.floor(x.shape[0] / 2), math.ceil(x.shape[1] / 3))) @ H,W",
+        "torch.ones((int(x.shape[0] * 0.75), round(x.shape[1] / 4))) @ H,W",
+        "torch.ones((int(x.shape[0] * 0.6 + 2), round(x.shape[1] * 1.3))) @ H,W",
+        "torch.ones((math.trunc(x.shape[0] / -2) + 9, math.floor(-x.shape[1] / 2 + 0.5) + 9)) @ H,W",
+        "torch.ones((math.ceil(1.5 * x.shape[0] - 0.25), int(x.shape[1] / 0.4))) @ H,W",
     ),
 )
 register(
@@ -227,7 +227,7 @@ register(
         torch.sym_min: {"pick": smaller, "plain": builtins.min},
         torch.sym_max: {"pick": larger, "plain": builtins.max},
     },
-    samples=("torch.ones(min(x.shape), max(x.shape[0] - 4, 3)) @ H,W",),
+    samples=("torch.ones((min(x.shape), max(x.shape[0] - 4, 3))) @ H,W",),
 )
 register(
     "fixed numbers",
@@ -239,7 +239,7 @@ register(
     "sum and product",
     total,
     {builtins.sum: {"name": "add"}, math.prod: {"name": "mul"}},
-    samples=("torch.ones(sum(x.shape[1:]), math.prod(x.shape)) @ 2,H,W",),
+    samples=("torch.ones((sum(x.shape[1:]), math.prod(x.shape))) @ 2,H,W",),
 )
 register(
     "truth",
@@ -250,6 +250,10 @@ register(
         operator.not_: {"function": negation},
     }
     | {torch.sym_not: {"function": negation}},
+    samples=(
+        "[torch._assert(bool(x.shape[0] % 3), 'rest'), x][1] @ H",
+        "[torch._assert(not_(x.shape[0] % 2), 'even'), x][1] @ H",
+    ),
 )
 register(
     "assertion",

@@ -19,13 +19,18 @@ def sliced(call: Call, n: Dim, index: slice) -> Dim:
     if step < 1:
         raise Refused(f"slice step {step}: must be positive")
     result = ceil_divide(larger(_extent(call, n, start, stop), 0), step)
-    if not isinstance(n, int):
-        call.require(at_least(result, 1), Code.EMPTY, "slice is not empty", needs=1, gets=result, silent=True)
+    not_vanished(call, n, result)
     return result
 
 
+def not_vanished(call: Call, n: Dim, result: Dim) -> None:
+    """Require silently that something is left of a dimension whose size varies."""
+    if not isinstance(n, int):
+        call.require(at_least(result, 1), Code.EMPTY, "slice is not empty", needs=1, gets=result, silent=True)
+
+
 def _extent(call: Call, n: Dim, start: Any, stop: Any) -> Dim:
-    """stop - start after clamping; it may be negative. The plain cases are spelled out to keep results simple."""
+    """stop - start after clamping, perhaps negative. Plain cases are spelled out to keep results simple."""
     if start is None or (isinstance(start, int) and start == 0):
         if isinstance(stop, int) and stop < 0:
             return n + stop
@@ -37,11 +42,15 @@ def _extent(call: Call, n: Dim, start: Any, stop: Any) -> Dim:
 
 def clamped(call: Call, n: Dim, bound: Dim) -> Dim:
     """A bound of a slice as a position in [0, n]: negative ones count from the end."""
-    if isinstance(bound, Size | Joint) and isinstance(n, int | Size | Joint):
-        is_negative = smaller(larger(-bound, 0), 1)
-        return smaller(larger(bound + n * is_negative, 0), n)
-    negative = bound < 0 if isinstance(bound, int) else not call.decide(at_least(bound, 0))
-    return larger(n + bound, 0) if negative else smaller(bound, n)
+    return smaller(larger(from_start(call, n, bound), 0), n)
+
+
+def from_start(call: Call, n: Dim, position: Dim) -> Dim:
+    """A position as one that counts from the start: n is added where it is negative."""
+    if isinstance(position, Size | Joint) and isinstance(n, int | Size | Joint):
+        return position + n * smaller(larger(-position, 0), 1)
+    negative = position < 0 if isinstance(position, int) else not call.decide(at_least(position, 0))
+    return n + position if negative else position
 
 
 def in_range(call: Call, n: Dim, index: Dim) -> None:
