@@ -131,6 +131,7 @@ def test_a_fault_says(changes, line):
         ({"proved": False}, "known by  torch.fx, not proved"),
         ({"notes": ("checked up to 512",)}, "note      checked up to 512"),
         ({"minimum_input_batch1": (9, 9, 9)}, "          9x9x9 to train with a batch of 1"),
+        ({"minimum_input": (None,) * 3}, "minimum   none: some larger size always fails"),
         ({"minimum_input": (8, None, 8)}, "minimum   8x?x8"),
     ],
 )

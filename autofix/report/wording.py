@@ -43,6 +43,13 @@ def extent(sizes: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in sizes)
 
 
+def minimum(sizes: Sequence[int | None]) -> str:
+    """The sizes from which on every size works, in words."""
+    if all(size is None for size in sizes):
+        return "none: some larger size always fails"
+    return extent(sizes)
+
+
 def from_here(file: str) -> str:
     """The path as seen from here, where that is shorter."""
     try:
