@@ -224,12 +224,12 @@ def test_code_without_a_file() -> None:
 
 def test_it_costs_little() -> None:
     def cost() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(2000):
             nn.Conv2d(1, 1, 1)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
-    plain = min(cost() for _ in range(3))
+    plain = min(cost() for _ in range(5))
     with record():
-        recorded = min(cost() for _ in range(3))
+        recorded = min(cost() for _ in range(5))
     assert (recorded - plain) / 2000 < 50e-6
