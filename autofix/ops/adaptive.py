@@ -49,7 +49,7 @@ def fractional_pool(
     *,
     nd: int,
 ) -> Any:
-    """torch.nn.functional.fractional_max_pool2d/3d: output + kernel - 1 is at most the input, in 3d below it."""
+    """torch.nn.functional.fractional_max_pool2d/3d: output + kernel - 1 is at most the input (3d: below)."""
     lead, sizes = spatial(input, nd)
     if output_size is not None:
         out = per_axis(output_size, nd)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Signature, signature
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -142,6 +142,8 @@ def register(
 
 def lookup(target: Any) -> tuple[Op, Mapping[str, Any]] | None:
     """The row of a function or a method name."""
+    if isinstance(target, type) and issubclass(target, tuple) and hasattr(target, "_fields"):
+        return _BY_TARGET[NamedTuple][0], {"kind": target}
     try:
         return _BY_TARGET.get(target) or _BY_TARGET.get(_dotted(target))
     except TypeError:  # an unhashable callable

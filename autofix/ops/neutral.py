@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,11 @@ def gated_linear_unit(call: Call, input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[along]
     call.require(divides(2, size), Code.DIVISIBLE, "halved size is even", needs=2, gets=size)
     return Tensor((*input.shape[:along], size // 2, *input.shape[along + 1 :]))
+
+
+def named_tuple(call: Call, *items: Any, kind: Any, **named: Any) -> Any:
+    """The constructor of a named tuple, as a model's outputs use it."""
+    return kind(*items, **named)
 
 
 _MODULES = words(
@@ -121,4 +126,10 @@ register(
     (F.glu, nn.GLU),
     reads=("dim",),
     samples=("nn.GLU(1) @ 2,C,3,W", "F.glu(x) @ 2,H,W", "F.glu(x, dim=-2) @ 2,H,W"),
+)
+register(
+    "named tuple",
+    named_tuple,
+    (NamedTuple,),
+    samples=("torch.nn.modules.module._IncompatibleKeys(x, x + 1) @ 2,H,W",),
 )

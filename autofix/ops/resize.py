@@ -180,6 +180,10 @@ register(
         F.upsample_nearest: {"mode": "nearest"},
         F.upsample_bilinear: {"mode": "bilinear", "align_corners": True},
     },
+    samples=(
+        "F.upsample_bilinear(x, scale_factor=(0.5, 3)) @ 2,3,H,W",
+        "F.upsample_nearest(x, (5, 4)) @ 2,3,H,W",
+    ),
 )
 register(
     "pixel shuffle",
