@@ -69,7 +69,8 @@ def check(target: str, format: str, weights: str | None, debug: bool, **asked: A
         from autofix import pipeline, report
 
         result = pipeline.check_model(loaded.model, **_given(asked))
-    report.show(report.of_report(result, format))
+        content = report.of_report(result, format)
+    report.show(content)
     return 0 if result.ok else 1
 
 
@@ -105,14 +106,16 @@ def repair(
     with _working("repairing", target):
         loaded = _load(target, weights)
         folder = _folder(loaded, output, in_place)
+        page = _writable(Path(report_file).parent) / Path(report_file).name if report_file else None
         from autofix import pipeline, report
         from autofix.report import html
 
         fix = pipeline.fix_model(loaded.model, **_given(asked))
         written = _save(fix, folder, in_place)
-        if report_file:
-            written.append(_write(Path(report_file), html.fix_page(fix)))
-    report.show(report.of_fix(fix, format))
+        if page:
+            written.append(_write(page, html.fix_page(fix)))
+        content = report.of_fix(fix, format)
+    report.show(content)
     for file in written:
         click.echo(f"wrote {file}", err=True)
     return 0
@@ -133,8 +136,8 @@ def shapes(
         loaded = _load(target, weights)
         from autofix import pipeline, report
 
-        table = pipeline.shapes(loaded.model, input_shape)
-    report.show(report.of_shapes(table, format, formulas))
+        content = report.of_shapes(pipeline.shapes(loaded.model, input_shape), format, formulas)
+    report.show(content)
     return 0
 
 
@@ -180,14 +183,18 @@ def _working(doing: str, target: str) -> Iterator[None]:
 
 
 def _folder(loaded: Loaded, output: str | None, in_place: bool) -> Path:
-    """Where to write: DIR, else beside the model, else here. Found out before the search, not after."""
+    """Where to write: DIR, else beside the model, else here."""
     users = loaded.file is not None and loaded.user_source
     if in_place and not users:
         raise UsageError(
             f"--in-place: {loaded.target.text} belongs to an installed package; use --output DIR"
         )
     beside = loaded.file.parent if loaded.file is not None and users else Path.cwd()
-    folder = Path(output) if output else beside
+    return _writable(Path(output) if output else beside)
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, which may not exist yet, refused before the search and not after it."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UsageError(f"cannot write to {folder}: {existing} is no folder that may be written to")
@@ -205,6 +212,7 @@ def _save(fix: Fix, folder: Path, in_place: bool) -> list[Path]:
 
 def _write(file: Path, text: str) -> Path:
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error

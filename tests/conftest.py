@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import autofix
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,3 +33,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         file = getattr(sys.modules[name], "__file__", None)
         if file and file.startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A stand-in for autofix.pipeline."""
+    from stand_in import Pipeline
+
+    stand_in = Pipeline()
+    monkeypatch.setitem(sys.modules, "autofix.pipeline", stand_in)
+    monkeypatch.setattr(autofix, "pipeline", stand_in, raising=False)
+    return stand_in
+
+
+@pytest.fixture
+def command_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with one model in it, and no AUTOFIX_* in the environment."""
+    for name in [name for name in os.environ if name.startswith("AUTOFIX_")]:
+        monkeypatch.delenv(name)
+    (folder / "model.py").write_text("from torch import nn\nclass Net(nn.Module):\n    pass\n")
+    return folder

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import report_samples as samples
@@ -15,40 +14,9 @@ import autofix
 from autofix.cli import main
 from autofix.errors import CaptureError, InfeasibleError
 
-NET = "from torch import nn\nclass Net(nn.Module):\n    pass\n"
 EXAMPLE = "autofix.examples.mri:BadCNN"
 
-
-class Pipeline(SimpleNamespace):
-    """Stands in for autofix.pipeline: notes what it is asked and answers `answer`, or raises it."""
-
-    def __init__(self) -> None:
-        super().__init__(asked={}, answer=samples.good_report())
-        for name in ("check_model", "fix_model"):
-            setattr(self, name, lambda model, **asked: self.reply(asked))
-        self.shapes = lambda model, input_shape: self.reply({"input_shape": input_shape})
-
-    def reply(self, asked):
-        self.asked = asked
-        print("the model's forward prints")
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        return self.answer
-
-
-@pytest.fixture
-def pipeline(monkeypatch):
-    stand_in = Pipeline()
-    monkeypatch.setitem(sys.modules, "autofix.pipeline", stand_in)
-    monkeypatch.setattr(autofix, "pipeline", stand_in, raising=False)
-    return stand_in
-
-
-@pytest.fixture(autouse=True)
-def one_model(folder, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("AUTOFIX_")]:
-        monkeypatch.delenv(name)
-    (folder / "model.py").write_text(NET)
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +53,8 @@ def one_model(folder, monkeypatch):
          "cannot write to model.py: HERE/model.py is no folder that may be written to"),
         ("repair model.py --min-input 5 -o model.py/sub", 2,
          "cannot write to model.py/sub: HERE/model.py is no folder that may be written to"),
+        ("repair model.py --min-input 5 --report model.py/page.html", 2,
+         "cannot write to model.py: HERE/model.py is no folder that may be written to"),
         ("repair model.py --min-input 5 --in-place -o out", 2, "--in-place and --output exclude each other"),
         (f"repair {EXAMPLE} --min-input 5 --in-place", 2,
          f"--in-place: {EXAMPLE} belongs to an installed package; use --output DIR"),
@@ -198,85 +168,6 @@ def test_shapes(pipeline, capsys):
     assert main(["shapes", EXAMPLE, "--input", "1,1,5,5,5"]) == 0
     assert pipeline.asked == {"input_shape": (1, 1, 5, 5, 5)}
     assert capsys.readouterr().out.startswith("layer")
-
-
-class TestConfig:
-    """Flags over environment over [tool.autofix] of the nearest pyproject.toml."""
-
-    def ask(self, folder, pipeline, toml, *argv, command="repair"):
-        (folder / "pyproject.toml").write_text(f"[tool.autofix]\n{toml}\n")
-        pipeline.answer = samples.fix(edits=()) if command == "repair" else samples.good_report()
-        assert main([command, EXAMPLE, *argv]) == 0
-        return pipeline.asked
-
-    @pytest.mark.parametrize(
-        ("toml", "asked"),
-        [
-            ("min-input = 7", {"min_input": 7}),
-            ("min_input = [7, 8, 9]", {"min_input": (7, 8, 9)}),
-            ("min-input = '7,8,9'", {"min_input": (7, 8, 9)}),
-            ("min-input = 7\nallow = ['padding', 'stride']", {"allow": ("padding", "stride")}),
-            ("min-input = 7\nallow = 'padding,stride'", {"allow": ("padding", "stride")}),
-            ("min-input = 7\nfrozen = 'enc.*'", {"frozen": ("enc.*",)}),
-            ("min-input = 7\nstrategy = 'same'\ntime-limit = 3", {"strategy": "same", "time_limit": 3.0}),
-            ("min-input = 7\ninput-shape = [1, 3, 'H', 'W']", {"input_shape": (1, 3, "H", "W")}),
-        ],
-    )
-    def test_values(self, folder, pipeline, toml, asked):
-        assert asked.items() <= self.ask(folder, pipeline, toml).items()
-
-    def test_keys_of_other_commands_are_fine(self, folder, pipeline):
-        assert (
-            self.ask(folder, pipeline, "strategy = 'same'\nmin-input = 3", command="check")["min_input"] == 3
-        )
-
-    def test_precedence(self, folder, pipeline, monkeypatch):
-        assert self.ask(folder, pipeline, "min-input = 7")["min_input"] == 7
-        monkeypatch.setenv("AUTOFIX_MIN_INPUT", "8")
-        assert self.ask(folder, pipeline, "min-input = 7")["min_input"] == 8
-        assert self.ask(folder, pipeline, "min-input = 7", "--min-input", "9")["min_input"] == 9
-
-    def test_environment_is_shared_by_commands(self, pipeline, monkeypatch):
-        monkeypatch.setenv("AUTOFIX_MIN_INPUT", "6")
-        monkeypatch.setenv("AUTOFIX_FORMAT", "json")
-        assert main(["check", EXAMPLE]) == 0
-        assert pipeline.asked["min_input"] == 6
-
-    def test_the_file_next_to_the_model_counts(self, folder, pipeline):
-        (folder / "sub").mkdir()
-        (folder / "sub/model.py").write_text(NET)
-        (folder / "sub/pyproject.toml").write_text("[tool.autofix]\nmin-input = 4\n")
-        (folder / "pyproject.toml").write_text("[tool.autofix]\nmin-input = 5\n")
-        assert main(["check", "sub/model.py"]) == 0
-        assert pipeline.asked["min_input"] == 4
-
-    @pytest.mark.parametrize(
-        ("toml", "line"),
-        [
-            ("[tool.autofix]\nmin-inptu = 3",
-             "HERE/pyproject.toml: unknown key 'min-inptu' in [tool.autofix]; did you mean 'min-input'?"),
-            ("[tool.autofix]\nmin-input = 'x'",
-             "HERE/pyproject.toml: min-input: 'x' is no whole number; write 10 or 10,10,8"),
-            ("[tool.autofix]\nmin-input = true",
-             "HERE/pyproject.toml: min-input: 'True' is no whole number; write 10 or 10,10,8"),
-            ("[tool]\nautofix = 3", "HERE/pyproject.toml: [tool.autofix] is no table"),
-            ("[tool.autofix]\nmin-input = {}",
-             "HERE/pyproject.toml: min-input in [tool.autofix] is a table, not a value"),
-            ("[tool.autofix\n",
-             "HERE/pyproject.toml: Expected ']' at the end of a table declaration (at line 1, column 14)"),
-        ],
-    )  # fmt: skip
-    def test_mistakes(self, folder, pipeline, capfd, toml, line):
-        (folder / "pyproject.toml").write_text(toml)
-        assert main(["check", EXAMPLE]) == 2
-        assert capfd.readouterr().err.replace(str(folder), "HERE") == f"autofix: error: {line}\n"
-
-    def test_a_mistake_in_the_environment_names_the_variable(self, pipeline, monkeypatch, capsys):
-        monkeypatch.setenv("AUTOFIX_MIN_INPUT", "0")
-        assert main(["check", EXAMPLE]) == 2
-        assert (
-            capsys.readouterr().err == "autofix: error: AUTOFIX_MIN_INPUT: 0 is no size; the smallest is 1\n"
-        )
 
 
 HERE = {**os.environ, "PYTHONPATH": str(Path(autofix.__file__).parents[1])}
