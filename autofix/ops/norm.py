@@ -11,7 +11,7 @@ from torch import nn
 
 from autofix.condition import any_of, at_least, divides
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_features, same_number
+from autofix.ops.base import Call, Refused, Tensor, axis_of, ranks, register, same_features, same_number
 from autofix.ops.factor import identical
 from autofix.size import Dim
 
@@ -62,12 +62,12 @@ def batch_norm_layer(
     num_features: int,
     affine: bool,
     track_running_stats: bool,
-    ranks: tuple[int, ...],
+    allowed: tuple[int, ...],
 ) -> Tensor:
     """torch.nn.BatchNorm1d/2d/3d and SyncBatchNorm: statistics of the batch in training, or always."""
-    if input.ndim not in ranks:
+    if input.ndim not in allowed:
         raise Refused(
-            f"a tensor with {input.ndim} dimensions where {' or '.join(map(str, ranks))} are needed"
+            f"a tensor with {input.ndim} dimensions where {' or '.join(map(str, allowed))} are needed"
         )
     if affine or track_running_stats:
         same_features(call, input.shape[1], num_features)
@@ -177,10 +177,13 @@ register(
     "batch norm",
     batch_norm_layer,
     {
-        nn.BatchNorm1d: {"ranks": (2, 3)},
-        nn.BatchNorm2d: {"ranks": (4,)},
-        nn.BatchNorm3d: {"ranks": (5,)},
-        nn.SyncBatchNorm: {"ranks": (2, 3, 4, 5, 6)},
+        nn.BatchNorm1d: {"allowed": (2, 3)},
+        nn.BatchNorm2d: {"allowed": (4,)},
+        nn.BatchNorm3d: {"allowed": (5,)},
+        nn.SyncBatchNorm: {"allowed": (2, 3, 4, 5, 6)},
+        nn.LazyBatchNorm1d: {"allowed": (2, 3)},
+        nn.LazyBatchNorm2d: {"allowed": (4,)},
+        nn.LazyBatchNorm3d: {"allowed": (5,)},
     },
     reads=("num_features", "affine", "track_running_stats"),
     samples=(
@@ -205,7 +208,7 @@ register(
 register(
     "instance norm",
     instance_norm_layer,
-    {nn.InstanceNorm1d: {"nd": 1}, nn.InstanceNorm2d: {"nd": 2}, nn.InstanceNorm3d: {"nd": 3}},
+    ranks("InstanceNorm{}d", "LazyInstanceNorm{}d"),
     reads=("num_features", "affine", "track_running_stats"),
     samples=(
         "nn.InstanceNorm1d(3) @ 2,3,H",
