@@ -35,21 +35,45 @@ class Edit:
 class Insert:
     """A new operation at a site.
 
-    kind:     "fit" pads an input up to `sizes` before a kernel that would not fit; "align" gives operand number
-              `operand` of a join the size of operand `like`; "adaptive" pools to `sizes`; "round" pads the
-              model's input to the next size that works and crops its output back
+    kind:     "fit" zero-pads the call's input at the end of each axis up to `sizes`;
+              "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to the
+              size of operand `like`;
+              "adaptive" averages the call's input to `sizes`;
+              "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then up to the
+              next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops every output
+              that had the input's resolution back to it
+    module:   dotted path of the layer called at the site; None for a function or method
     """
 
     kind: str
     site: str
     op: str
-    text: str
     why: str
     safety: Safety = Safety.IDENTICAL
+    module: str | None = None
     sizes: tuple[int, ...] = ()
     operand: int = 0
     like: int = 0
+    multiples: tuple[int, ...] = ()
+    offsets: tuple[tuple[int, ...], ...] = ()
     called_at: Location | None = None
+
+    @property
+    def text(self) -> str:
+        """What is inserted, in words."""
+        size = " x ".join(map(str, self.sizes))
+        match self.kind:
+            case "fit":
+                return f"pad the input to at least {size}"
+            case "align":
+                return f"pad or crop operand {self.operand + 1} to the size of operand {self.like + 1}"
+            case "adaptive":
+                return f"average the input to {size}"
+        return f"pad the input up to the next size that works ({self._next()}), crop the output back"
+
+    def _next(self) -> str:
+        pairs = dict.fromkeys(zip(self.multiples, self.offsets, strict=True))
+        return "; ".join(" or ".join(f"{m}k+{r}" if r else f"{m}k" for r in offsets) for m, offsets in pairs)
 
     def __str__(self) -> str:
         return f"{self.site} ({self.op}): {self.text}"
