@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from autofix.errors import AutofixError, CaptureError, InfeasibleError, LoadError, UsageError
 
 if TYPE_CHECKING:
+    from autofix.made import recording
+    from autofix.manifest import apply_edits
     from autofix.pipeline import check_model, fix_model
 
 __version__ = "0.1.0"
@@ -16,15 +18,23 @@ __all__ = [
     "InfeasibleError",
     "LoadError",
     "UsageError",
+    "apply_edits",
     "check_model",
     "fix_model",
+    "recording",
 ]
+_MODULES = {
+    "apply_edits": "autofix.manifest",
+    "check_model": "autofix.pipeline",
+    "fix_model": "autofix.pipeline",
+    "recording": "autofix.made",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import torch only when a model is really looked at."""
-    if name in ("check_model", "fix_model"):
-        from autofix import pipeline
+    if name in _MODULES:
+        import importlib
 
-        return getattr(pipeline, name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'autofix' has no attribute {name!r}")

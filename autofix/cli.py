@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,9 +116,27 @@ def repair(
             written.append(_write(page, html.fix_page(fix)))
         content = report.of_fix(fix, format)
     report.show(content)
-    for file in written:
-        click.echo(f"wrote {file}", err=True)
-    return 0
+    return _tell(written)
+
+
+@autofix.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@shared()
+@option("--in-place", is_flag=True, help="Change the model's own source file.")
+@option("-o", "--output", type=click.Path(), metavar="DIR", help="Write here. Default: beside the model.")
+def apply(
+    manifest: Path, target: str, weights: str | None, debug: bool, in_place: bool, output: str | None
+) -> int:
+    """Write the repair stored in MANIFEST into the source of TARGET again, if neither has changed since."""
+    if in_place and output:
+        raise UsageError("--in-place and --output exclude each other")
+    with _working("applying", str(manifest)):
+        from autofix.apply import apply_again, check_readable
+
+        check_readable(manifest)
+        loaded = _load(target, weights)
+        written = apply_again(manifest, loaded.model, _folder(loaded, output, in_place), in_place)
+    return _tell(written)
 
 
 @autofix.command()
@@ -141,15 +159,26 @@ def shapes(
     return 0
 
 
+def _tell(written: Iterable[Path]) -> int:
+    from autofix.report.wording import from_here
+
+    for file in written:
+        click.echo(f"wrote {from_here(str(file))}", err=True)
+    return 0
+
+
 def _load(target: str, weights: str | None) -> Loaded:
     """Build the model; the same random weights every time, so that runs repeat."""
     import torch
 
     from autofix.construct import record
     from autofix.load import load
+    from autofix.made import made_from, remember
 
     torch.manual_seed(0)
-    return load(target, weights=weights, recorder=record())
+    loaded = load(target, weights=weights, recorder=record())
+    remember(loaded.model, made_from(loaded))
+    return loaded
 
 
 def _given(asked: dict[str, Any]) -> dict[str, Any]:

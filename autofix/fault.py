@@ -39,11 +39,17 @@ class Code(Enum):
 
 @dataclass(frozen=True)
 class Location:
-    """A place in the user's source. `line` is 1-based; `text` is the stripped source line."""
+    """A place in the user's source.
+
+    line: 1-based; `text` is the stripped source line
+    end_line, end_column: where the expression ends, as ast counts; None where it is not known
+    """
 
     file: str
     line: int
     text: str = ""
+    end_line: int | None = field(default=None, compare=False)
+    end_column: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

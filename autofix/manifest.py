@@ -15,6 +15,8 @@ from autofix.errors import AutofixError
 if TYPE_CHECKING:
     from torch import nn
 
+    from autofix.fault import Location
+    from autofix.source.patch import SourcePatch
     from autofix.source.wanted import Edit, Insert
 
 SCHEMA = "autofix/manifest/1"
@@ -35,6 +37,7 @@ class StoredEdit:
     new: tuple[int, ...]
     type: str = ""
     split: bool = False
+    called_at: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Manifest:
     architecture: hash over the names and classes of all modules and the shapes of all weights
     sources:      file relative to the project root -> SHA-256 of the bytes that were read
     inserts:      each insert as plain data
+    results:      what was written, patched file or "recipe" -> SHA-256 of the bytes that were verified
     certificate:  as the verification made it, opaque here
     versions:     of autofix, torch and Python when it was made
     """
@@ -56,6 +60,7 @@ class Manifest:
     sources: Mapping[str, str] = field(default_factory=dict)
     certificate: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -78,6 +83,7 @@ class Manifest:
                 sources=dict(data["sources"]),
                 certificate=dict(data["certificate"]),
                 versions=dict(data["versions"]),
+                results=dict(data.get("results", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ManifestError(f"the manifest is damaged: {type(error).__name__}: {error}") from error
@@ -92,17 +98,25 @@ def make_manifest(
     sources: Iterable[Path] = (),
     project_root: Path = Path(),
     certificate: Mapping[str, Any] | None = None,
+    patch: SourcePatch | None = None,
 ) -> Manifest:
     """The manifest of a repair of `model`, which is the model before the repair."""
     return Manifest(
         target,
         architecture_hash(model),
-        tuple(_of_edit(model, edit) for edit in edits),
-        tuple(_of_insert(insert) for insert in inserts),
+        tuple(_of_edit(model, edit, project_root) for edit in edits),
+        tuple(_of_insert(insert, project_root) for insert in inserts),
         {_relative(path, project_root): source_hash(path) for path in sources},
         dict(certificate or {}),
         versions(),
+        results(patch, project_root) if patch is not None else {},
     )
+
+
+def results(patch: SourcePatch, project_root: Path) -> dict[str, str]:
+    """The hash of everything a patch would write."""
+    found = {_relative(file.path, project_root): _sha(file.new) for file in patch.files}
+    return found if patch.recipe is None else {**found, "recipe": _sha(patch.recipe.encode())}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -139,7 +153,9 @@ def apply_edits(
     stored = _read(manifest)
     if project_root is not None:
         check_sources(stored, project_root)
-    _check_architecture(model, stored)
+    if stored.inserts or any(edit.module is None or edit.split for edit in stored.edits):
+        raise ManifestError("this repair changes forward; take its patched source instead")
+    check_architecture(model, stored)
     for edit in stored.edits:
         assert edit.module is not None
         set_knob(model.get_submodule(edit.module), edit.knob, edit.new)
@@ -159,7 +175,11 @@ def check_sources(manifest: Manifest, project_root: Path) -> None:
 
 
 def source_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _sha(path.read_bytes())
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def architecture_hash(model: nn.Module) -> str:
@@ -185,11 +205,11 @@ def _read(manifest: Manifest | Mapping[str, Any] | str | Path) -> Manifest:
     return Manifest.from_dict(dict(manifest))
 
 
-def _check_architecture(model: nn.Module, manifest: Manifest) -> None:
-    if manifest.inserts or any(edit.module is None or edit.split for edit in manifest.edits):
-        raise ManifestError("this repair changes forward; take its patched source instead")
+def check_architecture(model: nn.Module, manifest: Manifest) -> None:
+    """Raises ManifestError where the layers or hyperparameters are not those the repair was made for."""
     for edit in manifest.edits:
-        _check_layer(model, edit)
+        if edit.module is not None:
+            _check_layer(model, edit)
     if architecture_hash(model) != manifest.architecture:
         raise ManifestError("the model's layers or weights are not those the repair was made for")
 
@@ -208,17 +228,21 @@ def _check_layer(model: nn.Module, edit: StoredEdit) -> None:
         raise ManifestError(f"{edit.module} has {edit.knob} {value} where the repair expects {edit.old}")
 
 
-def _of_edit(model: nn.Module, edit: Edit) -> StoredEdit:
+def _of_edit(model: nn.Module, edit: Edit, root: Path) -> StoredEdit:
     kind = type(model.get_submodule(edit.module)).__name__ if edit.module is not None else ""
     split = bool(getattr(edit, "split", False))
-    return StoredEdit(edit.module, edit.site, edit.knob, tuple(edit.old), tuple(edit.new), kind, split)
+    place = _of_place(edit.called_at, root)
+    return StoredEdit(edit.module, edit.site, edit.knob, tuple(edit.old), tuple(edit.new), kind, split, place)
 
 
-def _of_insert(insert: Insert) -> dict[str, Any]:
-    at = insert.called_at
-    names = ("module", "sizes", "operand", "like", "multiple", "offset")
+def _of_insert(insert: Insert, root: Path) -> dict[str, Any]:
+    names = ("kind", "site", "op", "module", "sizes", "operand", "like", "multiples", "offsets")
     fields = {name: getattr(insert, name) for name in names if hasattr(insert, name)}
-    return {"kind": insert.kind, "site": insert.site, "line": at.line if at else None, **fields}
+    return {**fields, "called_at": _of_place(insert.called_at, root)}
+
+
+def _of_place(place: Location | None, root: Path) -> dict[str, Any] | None:
+    return None if place is None else {**asdict(place), "file": _relative(Path(place.file), root)}
 
 
 def _stored(data: Mapping[str, Any]) -> StoredEdit:
@@ -233,6 +257,7 @@ def _stored(data: Mapping[str, Any]) -> StoredEdit:
         tuple(int(value) for value in edit.new),
         str(edit.type),
         bool(edit.split),
+        None if edit.called_at is None else dict(edit.called_at),
     )
 
 

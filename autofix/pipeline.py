@@ -15,6 +15,7 @@ from autofix.findings import find_faults
 from autofix.inputs import box_of, input_shapes, sizes_of
 from autofix.meta import to_meta
 from autofix.outcome import Report
+from autofix.places import edits_located, located
 from autofix.program import InputShapes
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
@@ -46,7 +47,7 @@ def check_model(
     inputs = _inputs(model, input_shape, example_inputs)
     box = box_of(inputs.axes, 1 if min_input is None else min_input, max_input)
     _, analysis = describe(model, inputs)
-    return Report(type(model).__name__, analysis, box, find_faults(analysis, box))
+    return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
 
 
 def fix_model(
@@ -79,7 +80,7 @@ def fix_model(
     captured, analysis = describe(model, inputs)
     programs = captured.evaluating, captured.training
     check_frozen(programs, frozen)
-    before = Report(type(model).__name__, analysis, box, find_faults(analysis, box))
+    before = Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
     request = repair.Request(box, allow, frozen, _reference(reference, before), repair.deadline(time_limit))
 
     def analysed(setting: Setting) -> Analysis:
@@ -115,15 +116,9 @@ def _finish(
     if failure:
         raise AssertionError(f"the repaired model fails {failure}; this is a bug in autofix")
     verdict = Verdict(certificates, tuple(tuple(p[a] for a in range(len(sizes))) for p in points), sizes, why)
-    edits = edits_of(before.analysis, found.setting, request, before.faults)
-    return Fix(patched, graph, edits, (), strategy, found.optimal, before, report, verdict, _diff(edits), "")
-
-
-def _diff(edits: tuple[Edit, ...]) -> str:
-    lines = []
-    for edit in edits:
-        lines += [f"-{edit.site}.{edit.knob} = {edit.old}", f"+{edit.site}.{edit.knob} = {edit.new}"]
-    return "\n".join(lines)
+    edits = edits_located(edits_of(before.analysis, found.setting, request, before.faults), model)
+    original = None if inplace else model
+    return Fix(patched, graph, edits, (), strategy, found.optimal, before, report, verdict, "", original)
 
 
 def _inputs(model: nn.Module, input_shape: Any, example_inputs: Any) -> InputShapes:

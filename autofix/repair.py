@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
 
 from autofix.change import Edit, Insert
 from autofix.outcome import Report
 from autofix.verify import Verdict
+
+if TYPE_CHECKING:
+    from autofix.source.patch import SourcePatch
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Fix:
     optimal:      proved that no cheaper repair exists
     proved:       a certificate covers every size asked for
     before, report: of the model as it was, and repaired
+    original:     the model as it was, which source is written from; None where it was changed in place
     """
 
     model: nn.Module = field(repr=False)
@@ -33,8 +38,8 @@ class Fix:
     before: Report = field(repr=False)
     report: Report = field(repr=False)
     verdict: Verdict = field(repr=False)
-    diff: str = field(default="", repr=False)
     solve: str = ""
+    original: nn.Module | None = field(default=None, repr=False)
 
     @property
     def proved(self) -> bool:
@@ -45,11 +50,29 @@ class Fix:
         """What was really run."""
         return self.verdict.ran
 
-    def save(self, folder: str | Path) -> tuple[Path, ...]:
-        """Write the change into a folder: manifest, diff and, where there is source, the patched file."""
+    @cached_property
+    def source(self) -> SourcePatch | None:
+        """The change as source, worked out when first asked for; None where it cannot be written so."""
+        from autofix.save import source_of
+
+        return source_of(self)
+
+    @property
+    def diff(self) -> str:
+        """The change as text: of the source where there is source, else what to set on the model."""
+        if self.source is not None:
+            return self.source.diff
+        return "\n".join(str(change) for change in (*self.edits, *self.inserts))
+
+    def save(self, folder: str | Path = ".", *, in_place: bool = False) -> tuple[Path, ...]:
+        """Write the change into a folder, once it is verified in a fresh process; what was written.
+
+        Of net.py: net.autofix.py, net.autofix.patch and net.autofix.json. With `in_place` net.py itself is
+        changed, if it is still the file that was read. Raises AutofixError where no source can be written.
+        """
         from autofix.save import save_fix
 
-        return save_fix(self, Path(folder))
+        return save_fix(self, Path(folder), in_place)
 
     def __str__(self) -> str:
         from autofix.report.text import fix_text

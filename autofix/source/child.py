@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 
 def overlay(files: dict[str, str]) -> None:
@@ -31,46 +30,57 @@ def overlay(files: dict[str, str]) -> None:
 
 
 def main(request_file: str, answer_file: str) -> None:
+    import torch
+
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     sys.path[:] = [*sys.path, *(entry for entry in request["path"] if entry not in sys.path)]
-    overlay(request["files"])
+    torch.set_num_threads(request["threads"])
+    overlay({path: copy for claim in request["claims"] for path, copy in claim["files"].items()})
+    answers = [_answer(claim) for claim in request["claims"]]
+    Path(answer_file).write_text(json.dumps(answers), encoding="utf-8")
+
+
+def _answer(claim: dict[str, Any]) -> dict[str, Any]:
+    known, paths = set(sys.modules), sys.path[:]
     try:
-        sizes = _compare(request, Path(request_file).parent)
-        answer = {"ok": True, "message": "", "sizes": sizes}
+        return {"ok": True, "message": "", "sizes": _compare(claim)}
     except Exception as error:
-        answer = {"ok": False, "message": f"{type(error).__name__}: {error}", "sizes": []}
-    Path(answer_file).write_text(json.dumps(answer), encoding="utf-8")
+        return {"ok": False, "message": f"{type(error).__name__}: {error}", "sizes": []}
+    finally:
+        sys.path[:] = paths
+        _forget(set(sys.modules) - known, claim)
 
 
-def _compare(request: dict[str, Any], folder: Path) -> list[list[int]]:
+def _forget(names: set[str], claim: dict[str, Any]) -> None:
+    """The modules of one project, whose names the next one may use too."""
+    target = claim["target"].partition(".py:")[0]
+    folders = {os.path.dirname(os.path.realpath(path)) for path in (*claim["files"], target)}  # noqa: PTH120
+    for name in names:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and os.path.realpath(file).startswith(tuple(folders)):
+            del sys.modules[name]
+
+
+def _compare(claim: dict[str, Any]) -> list[list[int]]:
     """Sizes at which the patched model equals the reference; raises where it does not."""
     import torch
 
-    torch.set_num_threads(request["threads"])
-    model = _load(request, folder)
-    reference = torch.load(request["reference"], weights_only=True)
+    from autofix.load import load
+    from autofix.source.check import evaluated
+
+    model = load(claim["target"]).model
+    reference = torch.load(claim["reference"], weights_only=True)
     model.load_state_dict(reference["state"], strict=True)
-    model.eval()
     sizes: list[list[int]] = []
     for inputs, expected in zip(reference["inputs"], reference["outputs"], strict=True):
-        torch.manual_seed(0)
-        with torch.no_grad():
-            _check_equal(model(*inputs), expected, list(inputs[0].shape))
+        (found,) = evaluated(model, [tuple(inputs)])
+        check_equal(found, expected, list(inputs[0].shape))
         sizes.append(list(inputs[0].shape))
     return sizes
 
 
-def _load(request: dict[str, Any], folder: Path) -> nn.Module:
-    from autofix.load import load
-
-    target = f"{folder / 'autofix_recipe.py'}:build" if request["recipe"] else request["target"]
-    return load(target).model
-
-
-def _check_equal(output: object, expected: list[torch.Tensor], size: list[int]) -> None:
-    from autofix.source.check import flatten
-
-    found = flatten(output)
+def check_equal(found: list[torch.Tensor], expected: list[torch.Tensor], size: list[int]) -> None:
+    """Raises ValueError where the tensors differ in number, shape or any value."""
     if len(found) != len(expected):
         raise ValueError(f"at {size}: {len(found)} outputs instead of {len(expected)}")
     for one, other in zip(found, expected, strict=True):

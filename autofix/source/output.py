@@ -27,6 +27,8 @@ def output_files(
     if patch.recipe is not None:
         recipe = _suffixed(named, ".autofix.py")
         files[_suffixed(named, ".recipe.autofix.py") if recipe in files else recipe] = patch.recipe.encode()
+    if patch.paste is not None:
+        files[_suffixed(named, ".autofix.txt")] = patch.paste.encode()
     if patch.patch:
         files[_suffixed(named, ".autofix.patch")] = patch.patch
     if manifest is not None:

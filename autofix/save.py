@@ -1,0 +1,201 @@
+"""Fix -> files: the patched source, its diff and the manifest, written only after a fresh process agreed."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from autofix.errors import AutofixError, UsageError
+from autofix.made import Made, made_of
+from autofix.manifest import make_manifest
+from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch
+from autofix.source.output import output_files, write_beside, write_in_place
+from autofix.source.patch import SourcePatch, patch_source
+from autofix.source.text import SourceError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from autofix.manifest import Manifest
+    from autofix.program import InputShapes
+    from autofix.repair import Fix
+
+MOST_SIZES = 4  # compared in the fresh process
+
+
+class SaveError(AutofixError):
+    """The repair could not be written into source, or what was written does not compute the same."""
+
+    exit_code = 3
+
+
+def source_of(fix: Fix) -> SourcePatch | None:
+    """The change as source, not verified yet; None where it cannot be written, or the model was changed."""
+    if fix.original is None:
+        return None
+    for by_attribute in (False, True):
+        try:
+            patch = patch_source(
+                fix.original,
+                made_of(fix.original).constructions,
+                fix.edits,
+                fix.inserts,
+                **_options(fix),
+                by_attribute=by_attribute,
+            )
+        except SourceError:
+            continue
+        if patch.complete:
+            return patch
+    return None
+
+
+def save_fix(fix: Fix, folder: Path, in_place: bool = False) -> tuple[Path, ...]:
+    """Write the repair's files into `folder`, or with `in_place` over the source itself; what was written.
+
+    Nothing is written before the patched source, loaded in a fresh process with the original's weights, has
+    computed what the repaired model computes. Raises SaveError, WriteError, UsageError.
+    """
+    if not fix.edits and not fix.inserts:
+        return ()
+    if fix.original is None:
+        raise UsageError("the model was repaired in place: repair a copy (inplace=False) to save the change")
+    if os.environ.get(VERIFYING):
+        main = "`if __name__ == '__main__':`"
+        raise UsageError(f"the model's file saves a repair when it is imported; put that under {main}")
+    made = made_of(fix.original)
+    with _modes_kept(fix):
+        patch = _verified(fix, made)
+        manifest = _manifest(fix, made, patch)
+    fix.__dict__["source"] = patch
+    return _write(patch, manifest, made, folder, in_place)
+
+
+def _verified(fix: Fix, made: Made) -> SourcePatch:
+    assert fix.original is not None
+    model, inputs = fix.original, list(sample_inputs(fix))
+    if not made.target:
+        return _verified_paste(fix, inputs)
+    patch, verdict = verified_patch(
+        model,
+        made.constructions,
+        fix.model,
+        fix.edits,
+        fix.inserts,
+        inputs,
+        made.target,
+        **_options(fix),
+    )
+    if patch.failures:
+        raise SaveError(f"this repair cannot be written as source: {'; '.join(patch.failures)}")
+    if patch.paste is not None:
+        return _verified_paste(fix, inputs)
+    return _accepted(patch, verdict)
+
+
+def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:
+    """Lines for a model that no source builds again: run here, on a copy."""
+    assert fix.original is not None
+    made = made_of(fix.original)
+    options = {**_options(fix), "is_user": lambda file: False, "origin": None}
+    patch = patch_source(fix.original, made.constructions, fix.edits, fix.inserts, **options)
+    if patch.failures or patch.paste is None:
+        raise SaveError(
+            f"how {type(fix.original).__name__} was built is not known, and the change is none of attributes "
+            "alone; build the model inside `with autofix.recording():`, or repair it by its TARGET"
+        )
+    changed = copy.deepcopy(fix.original)
+    exec(compile(patch.paste, "<autofix>", "exec"), {"model": changed})
+    return _accepted(patch, equal_outputs(changed, fix.model, inputs))
+
+
+def _accepted(patch: SourcePatch, verdict: PatchVerdict) -> SourcePatch:
+    if not verdict.ok:
+        raise SaveError(f"the patched source does not do what the repaired model does: {verdict.message}")
+    return patch
+
+
+def sample_inputs(fix: Fix) -> Iterator[tuple[Any, ...]]:
+    """Random inputs at the sizes at which the repaired model was run."""
+    inputs = fix.report.analysis.inputs
+    lowest = tuple(fix.report.box[axis][0] for axis in range(len(inputs.axes)))
+    for sizes in list(dict.fromkeys([lowest, *fix.verdict.runs]))[:MOST_SIZES]:
+        yield random_inputs(inputs, sizes)
+
+
+def random_inputs(inputs: InputShapes, sizes: tuple[int, ...], batch: int = 2) -> tuple[Any, ...]:
+    """The same values every time; zeros where integers are wanted."""
+    generator = torch.Generator().manual_seed(0)
+
+    def one(index: int, shape: tuple[int, ...] | None) -> Any:
+        if shape is None:
+            return None
+        integer = index in inputs.integer
+        return torch.zeros(shape, dtype=torch.long) if integer else torch.rand(shape, generator=generator)
+
+    return tuple(one(index, shape) for index, shape in enumerate(inputs.concrete(sizes, batch)))
+
+
+@contextmanager
+def _modes_kept(fix: Fix) -> Iterator[None]:
+    """Leave both models in the mode they were in."""
+    models: list[nn.Module] = [fix.model] if fix.original is None else [fix.model, fix.original]
+    modes = {module: module.training for model in models for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _options(fix: Fix) -> dict[str, Any]:
+    assert fix.original is not None
+    made = made_of(fix.original)
+    return {
+        "project_root": made.project_root,
+        "origin": made.origin,
+        "is_user": made.is_user,
+        "calls": _calls(fix),
+    }
+
+
+def _calls(fix: Fix) -> list[Any]:
+    """Where each site stands, which matters only to changes in forward."""
+    if not fix.inserts and all(edit.module is not None for edit in fix.edits):
+        return []
+    program = fix.before.analysis.evaluating.pieces[0].program
+    return [place for site in program.sites if (place := site.location) is not None]
+
+
+def _manifest(fix: Fix, made: Made, patch: SourcePatch) -> Manifest:
+    assert fix.original is not None
+    certificate = {"modes": [asdict(one) for one in fix.verdict.certificates], "ran": fix.ran}
+    sources = {file.path.resolve() for file in patch.files} | {file for file in (made.file,) if file}
+    return make_manifest(
+        fix.original,
+        made.target,
+        fix.edits,
+        fix.inserts,
+        sources=sorted(sources),
+        project_root=made.project_root,
+        certificate=certificate,
+        patch=patch,
+    )
+
+
+def _write(
+    patch: SourcePatch, manifest: Manifest, made: Made, folder: Path, in_place: bool
+) -> tuple[Path, ...]:
+    if in_place:
+        return write_in_place(patch)
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = made.file is not None and folder.resolve() == made.file.parent
+    stem = folder / f"{made.name}.py"
+    return write_beside(output_files(patch, stem, manifest, None if beside else folder))
