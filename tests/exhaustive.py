@@ -62,8 +62,15 @@ def cost(repair: Repair) -> Cost:
     return len({e.module for e in repair}), sum(e.rank for e in repair), sum(e.change for e in repair)
 
 
-def optimum(model: nn.Module, template: oracle.Template, min_input: int, *, max_modules: int = 4,
-            window: int | None = None, limit: int = 3000) -> Optimum | None:
+def optimum(
+    model: nn.Module,
+    template: oracle.Template,
+    min_input: int,
+    *,
+    max_modules: int = 4,
+    window: int | None = None,
+    limit: int = 3000,
+) -> Optimum | None:
     """The cheapest repairs after which every size from min_input on works; None where there is none.
 
     window: how many sizes are tried, two periods by default; at least one period is needed.

@@ -16,9 +16,14 @@ def joined(b: Builder, other: str, other_channels: int) -> None:
     if b.channels != other_channels:
         b.apply(f"nn.Conv{b.rank}d({b.channels}, {other_channels}, 1)", "conv")
         b.channels = other_channels
-    b.emit({"add": f"x = {b.pick(['x + ' + other, f'torch.add(x, {other})', f'x.add({other}, alpha=2)'])}",
-            "mul": f"x = x * {other}", "iadd": f"x += {other}",
-            "stack": f"x = torch.stack([x, {other}], 0).{b.pick(['sum(0)', 'mean(dim=0)', 'amax(0)'])}"}[how])
+    b.emit(
+        {
+            "add": f"x = {b.pick(['x + ' + other, f'torch.add(x, {other})', f'x.add({other}, alpha=2)'])}",
+            "mul": f"x = x * {other}",
+            "iadd": f"x += {other}",
+            "stack": f"x = torch.stack([x, {other}], 0).{b.pick(['sum(0)', 'mean(dim=0)', 'amax(0)'])}",
+        }[how]
+    )
 
 
 def residual(b: Builder) -> None:
@@ -38,9 +43,13 @@ def strided_residual(b: Builder) -> None:
     stride = code(b.strides())
     shape = b.pick(["3, padding=1", "2", "5, padding=2", "3"])
     project = f"nn.Conv{r}d({c}, {out}, 1)"
-    side = b.pick([f"nn.Conv{r}d({c}, {out}, 1, stride={stride})",
-                   f"nn.Sequential(nn.AvgPool{r}d({stride}, {stride}, ceil_mode=True), {project})",
-                   f"nn.Sequential(nn.MaxPool{r}d({stride}), {project})"])
+    side = b.pick(
+        [
+            f"nn.Conv{r}d({c}, {out}, 1, stride={stride})",
+            f"nn.Sequential(nn.AvgPool{r}d({stride}, {stride}, ceil_mode=True), {project})",
+            f"nn.Sequential(nn.MaxPool{r}d({stride}), {project})",
+        ]
+    )
     other = b.let(f"{b.module(side, 'proj')}(x)", "side")
     b.apply(f"nn.Conv{r}d({c}, {out}, {shape}, stride={stride})", "conv")
     b.channels = out
@@ -127,8 +136,17 @@ def pyramid(b: Builder) -> None:
 def gate(b: Builder) -> None:
     """Squeeze and excitation, by mean over axes."""
     dims = tuple(range(2, b.rank + 2))
-    pooled = b.let(b.pick([f"x.mean({dims}, keepdim=True)", f"x.sum(dim={dims}, keepdim=True)",
-                           f"torch.amax(x, {dims}, keepdim=True)", "x.max(dim=-1, keepdim=True)[0]"]), "g")
+    pooled = b.let(
+        b.pick(
+            [
+                f"x.mean({dims}, keepdim=True)",
+                f"x.sum(dim={dims}, keepdim=True)",
+                f"torch.amax(x, {dims}, keepdim=True)",
+                "x.max(dim=-1, keepdim=True)[0]",
+            ]
+        ),
+        "g",
+    )
     made = b.module(f"nn.Conv{b.rank}d({b.channels}, {b.channels}, 1)", "fc")
     b.emit(f"x = x * torch.sigmoid({made}({pooled}))")
 
@@ -154,9 +172,16 @@ def split(b: Builder) -> None:
 def shared(b: Builder) -> None:
     """One module called at several sites."""
     c = b.channels
-    made = b.module(b.pick([f"nn.Conv{b.rank}d({c}, {c}, 3, padding={b.pick([0, 1])})",
-                            f"nn.MaxPool{b.rank}d(2, ceil_mode={b.pick([False, True])})",
-                            f"nn.Conv{b.rank}d({c}, {c}, 2, stride={code(b.strides())})"]), "again")
+    made = b.module(
+        b.pick(
+            [
+                f"nn.Conv{b.rank}d({c}, {c}, 3, padding={b.pick([0, 1])})",
+                f"nn.MaxPool{b.rank}d(2, ceil_mode={b.pick([False, True])})",
+                f"nn.Conv{b.rank}d({c}, {c}, 2, stride={code(b.strides())})",
+            ]
+        ),
+        "again",
+    )
     for _ in range(b.pick([2, 3])):
         b.emit(f"x = {made}(x)")
         if b.chance(50):
@@ -201,8 +226,16 @@ def attention(b: Builder) -> None:
     kind = b.pick(["matmul", "einsum", "sdpa", "mha"])
     if kind == "matmul":
         weights = b.let(f"torch.softmax({tokens} @ {tokens}.transpose(-2, -1), dim=-1)", "a")
-        tokens = b.let(b.pick([f"{weights} @ {tokens}", f"torch.matmul({weights}, {tokens})",
-                               f"torch.bmm({weights}, {tokens})"]), "t")
+        tokens = b.let(
+            b.pick(
+                [
+                    f"{weights} @ {tokens}",
+                    f"torch.matmul({weights}, {tokens})",
+                    f"torch.bmm({weights}, {tokens})",
+                ]
+            ),
+            "t",
+        )
     elif kind == "einsum":
         weights = b.let(f"torch.einsum('bic,bjc->bij', {tokens}, {tokens}).softmax(-1)", "a")
         tokens = b.let(f"torch.einsum('bij,bjc->bic', {weights}, {tokens})", "t")

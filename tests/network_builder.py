@@ -28,15 +28,17 @@ class Network:
     @property
     def template(self) -> tuple[int | str, ...]:
         """The input's shape, such as (1, 3, "H", "W")."""
-        return (1, self.channels, *"DHW"[3 - self.rank:])
+        return (1, self.channels, *"DHW"[3 - self.rank :])
 
     @property
     def source(self) -> str:
         """The class as Python code; needs torch, nn and F."""
         init = textwrap.indent("\n".join(("super().__init__()", *self.init)), " " * 8)
         body = textwrap.indent("\n".join(self.forward), " " * 8)
-        return (f"class Net(nn.Module):  # input {self.template}\n    def __init__(self):\n{init}\n\n"
-                f"    def forward(self, x):\n{body}\n")
+        return (
+            f"class Net(nn.Module):  # input {self.template}\n    def __init__(self):\n{init}\n\n"
+            f"    def forward(self, x):\n{body}\n"
+        )
 
     def build(self) -> nn.Module:
         """An instance; its source can be found by inspect."""

@@ -164,15 +164,26 @@ def norm(b: Builder) -> None:
         b.emit(f"x = {made}(x.permute{there}).permute{back}")
         return
     extra = b.pick(["", ", affine=True", ", track_running_stats=True"])
-    made = {"batch": f"nn.BatchNorm{rank}d({c})", "instance": f"nn.InstanceNorm{rank}d({c}{extra})",
-            "group": f"nn.GroupNorm({b.pick([1, c])}, {c})", "response": "nn.LocalResponseNorm(2)"}[kind]
+    made = {
+        "batch": f"nn.BatchNorm{rank}d({c})",
+        "instance": f"nn.InstanceNorm{rank}d({c}{extra})",
+        "group": f"nn.GroupNorm({b.pick([1, c])}, {c})",
+        "response": "nn.LocalResponseNorm(2)",
+    }[kind]
     b.apply(made, "norm")
 
 
 def functional_norm(b: Builder) -> None:
     """Norms without a module, over the shape that is there."""
-    made = b.pick([f"F.group_norm(x, {b.channels})", "F.layer_norm(x, x.shape[1:])", "F.instance_norm(x)",
-                   "F.normalize(x, dim=1)", "F.local_response_norm(x, 3)"])
+    made = b.pick(
+        [
+            f"F.group_norm(x, {b.channels})",
+            "F.layer_norm(x, x.shape[1:])",
+            "F.instance_norm(x)",
+            "F.normalize(x, dim=1)",
+            "F.local_response_norm(x, 3)",
+        ]
+    )
     b.emit(f"x = {made}")
 
 
@@ -180,16 +191,33 @@ def pointwise(b: Builder) -> None:
     """Activations and dropout."""
     made = b.pick(["F.relu(x)", "torch.sigmoid(x)", "x.tanh()", "F.gelu(x)", "x * 2 + 1", "F.silu(x)"])
     if b.chance(40):
-        module = b.pick(["nn.ReLU()", "nn.SiLU()", f"nn.Dropout{b.rank}d(0.1)", "nn.Dropout(0.1)",
-                         f"nn.PReLU({b.channels})", "nn.Identity()"])
+        module = b.pick(
+            [
+                "nn.ReLU()",
+                "nn.SiLU()",
+                f"nn.Dropout{b.rank}d(0.1)",
+                "nn.Dropout(0.1)",
+                f"nn.PReLU({b.channels})",
+                "nn.Identity()",
+            ]
+        )
         made = f"{b.module(module, 'act')}(x)"
     b.emit(f"x = {made}")
 
 
 def slicing(b: Builder) -> None:
     """Crops, strided slices, narrow, and a crop to a multiple."""
-    options = ["x[..., 1:]", "x[:, :, :-1]", "x[..., ::2]", "x[:, :, 1::2]", "x.narrow(2, 0, 4)",
-               "x[..., :8]", "x[:, :, : x.shape[2] // 2 * 2]", "x[..., 2:-1]", "x[..., -6:]"]
+    options = [
+        "x[..., 1:]",
+        "x[:, :, :-1]",
+        "x[..., ::2]",
+        "x[:, :, 1::2]",
+        "x.narrow(2, 0, 4)",
+        "x[..., :8]",
+        "x[:, :, : x.shape[2] // 2 * 2]",
+        "x[..., 2:-1]",
+        "x[..., -6:]",
+    ]
     if b.rank > 1:
         options += ["x[:, :, ::2, 1::2]", "x[:, :, 1:, :-2]", "x[:, :, : x.size(3)]"]
     b.emit(f"x = {b.pick(options)}")

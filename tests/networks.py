@@ -44,8 +44,23 @@ from network_layers import (
 )
 
 COMMON = [conv, conv, pool, conv, functional_conv, residual, unet_level, strided_residual, norm, pointwise]
-SPECIAL = [transposed, resize, up_and_down, pad, pool_and_unpool, slicing, dense, pyramid, gate, split,
-           shared, attention, turn, adaptive, functional_norm]
+SPECIAL = [
+    transposed,
+    resize,
+    up_and_down,
+    pad,
+    pool_and_unpool,
+    slicing,
+    dense,
+    pyramid,
+    gate,
+    split,
+    shared,
+    attention,
+    turn,
+    adaptive,
+    functional_norm,
+]
 ONLY_2D = [shuffle, patches]
 
 ALL_AXES = {1: "2", 2: "(2, 3)", 3: "(2, 3, 4)"}
@@ -95,9 +110,15 @@ def _head(b: Builder) -> str:
     if kind == "both":
         return b.pick(["(x, x.mean())", "{'out': x, 'first': x[:, :1]}", "[x, x.flatten(1)]"])
     if kind == "pooled":
-        pooled = b.pick([f"x.mean({axes})", f"torch.flatten(F.adaptive_avg_pool{b.rank}d(x, 1), 1)",
-                         "x.view(x.size(0), x.size(1), -1).mean(-1)", "x.flatten(2).max(dim=2)[0]",
-                         f"torch.sum(x, dim={axes})"])
+        pooled = b.pick(
+            [
+                f"x.mean({axes})",
+                f"torch.flatten(F.adaptive_avg_pool{b.rank}d(x, 1), 1)",
+                "x.view(x.size(0), x.size(1), -1).mean(-1)",
+                "x.flatten(2).max(dim=2)[0]",
+                f"torch.sum(x, dim={axes})",
+            ]
+        )
         b.emit(f"x = {pooled}")
         b.apply(f"nn.Linear({c}, 3)", "fc")
     elif kind == "fixed":

@@ -36,8 +36,12 @@ def to_meta(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def runs(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool = False,
-         dtypes: Sequence[torch.dtype] = ()) -> bool:
+def runs(
+    model: nn.Module,
+    shape: Shape | tuple[Shape, ...],
+    training: bool = False,
+    dtypes: Sequence[torch.dtype] = (),
+) -> bool:
     """Does torch run this meta copy on inputs of this shape? Raises OracleUnsure where it cannot know."""
     try:
         _forward(model, shape, training, dtypes)
@@ -48,14 +52,22 @@ def runs(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool = Fa
     return True
 
 
-def outputs(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool = False,
-            dtypes: Sequence[torch.dtype] = ()) -> tuple[Shape, ...]:
+def outputs(
+    model: nn.Module,
+    shape: Shape | tuple[Shape, ...],
+    training: bool = False,
+    dtypes: Sequence[torch.dtype] = (),
+) -> tuple[Shape, ...]:
     """The shapes of all tensors in the output, in order; raises what the model raises."""
     return tuple(tuple(t.shape) for t in _output_tensors(_forward(model, shape, training, dtypes)))
 
 
-def refusal(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool = False,
-            dtypes: Sequence[torch.dtype] = ()) -> str:
+def refusal(
+    model: nn.Module,
+    shape: Shape | tuple[Shape, ...],
+    training: bool = False,
+    dtypes: Sequence[torch.dtype] = (),
+) -> str:
     """The message with which the model refuses the shape, "" where it accepts it."""
     try:
         _forward(model, shape, training, dtypes)
@@ -66,8 +78,12 @@ def refusal(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool =
     return ""
 
 
-def really_runs(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool = False,
-                dtypes: Sequence[torch.dtype] = ()) -> bool:
+def really_runs(
+    model: nn.Module,
+    shape: Shape | tuple[Shape, ...],
+    training: bool = False,
+    dtypes: Sequence[torch.dtype] = (),
+) -> bool:
     """As `runs`, with real values on the CPU, on a copy of the model: slow, and never unsure."""
     real = copy.deepcopy(model).train(training)
     try:
@@ -95,15 +111,27 @@ def axes(template: Template | tuple[Template, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def accepted(model: nn.Module, points: Iterable[Point], template: Template | tuple[Template, ...],
-             training: bool = False, batch: int = 2, dtypes: Sequence[torch.dtype] = ()) -> set[Point]:
+def accepted(
+    model: nn.Module,
+    points: Iterable[Point],
+    template: Template | tuple[Template, ...],
+    training: bool = False,
+    batch: int = 2,
+    dtypes: Sequence[torch.dtype] = (),
+) -> set[Point]:
     """Those of `points` that torch accepts."""
     meta = to_meta(model)
     return {p for p in points if runs(meta, fill(template, p, batch), training, dtypes)}
 
 
-def accepted_square(model: nn.Module, sizes: Iterable[int], template: Template | tuple[Template, ...],
-                    training: bool = False, batch: int = 2, dtypes: Sequence[torch.dtype] = ()) -> list[int]:
+def accepted_square(
+    model: nn.Module,
+    sizes: Iterable[int],
+    template: Template | tuple[Template, ...],
+    training: bool = False,
+    batch: int = 2,
+    dtypes: Sequence[torch.dtype] = (),
+) -> list[int]:
     """Those of `sizes` that torch accepts on every axis at once."""
     rank = len(axes(template))
     points = accepted(model, ((size,) * rank for size in sizes), template, training, batch, dtypes)
@@ -115,8 +143,9 @@ def box(low: int, high: int, rank: int) -> Iterator[Point]:
     return itertools.product(range(low, high + 1), repeat=rank)
 
 
-def _forward(model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool,
-             dtypes: Sequence[torch.dtype]) -> object:
+def _forward(
+    model: nn.Module, shape: Shape | tuple[Shape, ...], training: bool, dtypes: Sequence[torch.dtype]
+) -> object:
     device = torch.device("meta")
     model.train(training)
     try:
@@ -133,8 +162,9 @@ def _is_artefact(error: Exception) -> bool:
     return "meta" in text or "aten::" in text
 
 
-def _inputs(shape: Shape | tuple[Shape, ...], dtypes: Sequence[torch.dtype],
-            device: torch.device) -> list[Tensor]:
+def _inputs(
+    shape: Shape | tuple[Shape, ...], dtypes: Sequence[torch.dtype], device: torch.device
+) -> list[Tensor]:
     shapes = _each(shape)
     kinds = [*dtypes, *[torch.float32] * (len(shapes) - len(dtypes))]
     return [torch.zeros(one, dtype=kind, device=device) for one, kind in zip(shapes, kinds, strict=True)]

@@ -38,9 +38,11 @@ def net(
     plain: bool = True,
 ) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Register a class that is built without arguments."""
+
     def register(cls: type[nn.Module]) -> type[nn.Module]:
         NETS[cls.__name__] = Written(cls.__name__, cls, template, known, dtypes, plain)
         return cls
+
     return register
 
 

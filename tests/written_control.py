@@ -102,7 +102,7 @@ class Strips(nn.Module):
     def forward(self, x):
         strips = []
         for top in range(0, x.shape[2] - 3, 4):
-            strips += [self.conv(x[:, :, top:top + 4])]
+            strips += [self.conv(x[:, :, top : top + 4])]
         return torch.cat(strips, dim=2)
 
 

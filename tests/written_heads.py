@@ -56,8 +56,9 @@ class AveragesSevenFlat(nn.Module):
 class TextRecognizer(nn.Module):
     def __init__(self):
         super().__init__()
-        self.cnn = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, 1, 1),
-                                 nn.MaxPool2d((4, 1)))
+        self.cnn = nn.Sequential(
+            nn.Conv2d(1, 4, 3, 1, 1), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, 1, 1), nn.MaxPool2d((4, 1))
+        )
         self.fc = nn.Linear(8, 5)
 
     def forward(self, x):
@@ -71,8 +72,13 @@ class TextRecognizer(nn.Module):
 class PatchDiscriminator(nn.Module):
     def __init__(self):
         super().__init__()
-        self.main = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True),
-                                  nn.Conv2d(4, 8, 4, 2, 1), nn.BatchNorm2d(8), nn.Conv2d(8, 1, 8))
+        self.main = nn.Sequential(
+            nn.Conv2d(3, 4, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(4, 8, 4, 2, 1),
+            nn.BatchNorm2d(8),
+            nn.Conv2d(8, 1, 8),
+        )
 
     def forward(self, x):
         return torch.sigmoid(self.main(x)).view(-1, 1).squeeze(1)
@@ -83,8 +89,9 @@ class PatchDiscriminator(nn.Module):
 class ProbesItself(nn.Module):
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2),
-                                      nn.Conv2d(4, 8, 3), nn.MaxPool2d(2))
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 8, 3), nn.MaxPool2d(2)
+        )
         with torch.no_grad():
             features = self.features(torch.zeros(1, 3, 32, 32)).flatten(1).shape[1]
         self.fc = nn.Linear(features, 10)

@@ -7,8 +7,14 @@ from written import every, least, multiple, net
 
 
 def double_conv(inp, out):
-    return nn.Sequential(nn.Conv2d(inp, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
-                         nn.Conv2d(out, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(inp, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(out, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+        nn.ReLU(inplace=True),
+    )
 
 
 @net(known=multiple(4))
@@ -50,7 +56,7 @@ class PaddingUNet(nn.Module):
 
 def center_crop(x, target):
     top, left = (x.size(2) - target.size(2)) // 2, (x.size(3) - target.size(3)) // 2
-    return x[:, :, top:top + target.size(2), left:left + target.size(3)]
+    return x[:, :, top : top + target.size(2), left : left + target.size(3)]
 
 
 # 8 -> 6 -> pool 3 -> 1 -> up 2; any size: the crop always fits, so only the convolutions ask.
@@ -184,8 +190,9 @@ class ResidualAutoencoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.encoder = nn.Sequential(nn.Conv2d(3, 4, 2, 2), nn.ReLU(), nn.Conv2d(4, 8, 2, 2))
-        self.decoder = nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2), nn.ReLU(),
-                                     nn.ConvTranspose2d(4, 3, 2, 2))
+        self.decoder = nn.Sequential(
+            nn.ConvTranspose2d(8, 4, 2, 2), nn.ReLU(), nn.ConvTranspose2d(4, 3, 2, 2)
+        )
 
     def forward(self, x):
         return torch.stack([x, self.decoder(self.encoder(x))], dim=1)

@@ -11,8 +11,9 @@ from written import IMAGE, every, least, net
 class InstanceNormBottom(nn.Module):
     def __init__(self):
         super().__init__()
-        self.down = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(),
-                                  nn.Conv2d(4, 4, 3, 2, 1), nn.InstanceNorm2d(4))
+        self.down = nn.Sequential(
+            nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1), nn.InstanceNorm2d(4)
+        )
 
     def forward(self, x):
         return self.down(x)
@@ -23,8 +24,9 @@ class InstanceNormBottom(nn.Module):
 class StyleTransfer(nn.Module):
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(3, 4, 9),
-                                  nn.InstanceNorm2d(4, affine=True))
+        self.stem = nn.Sequential(
+            nn.ReflectionPad2d(4), nn.Conv2d(3, 4, 9), nn.InstanceNorm2d(4, affine=True)
+        )
         self.down = nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
         self.body = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(8, 8, 3))
         self.up = nn.Upsample(scale_factor=4)
@@ -82,7 +84,7 @@ class WaveNet(nn.Module):
         skips = 0
         for layer in self.layers:
             y = torch.tanh(layer(x))
-            x = x[:, :, -y.size(2):] + y
+            x = x[:, :, -y.size(2) :] + y
             skips = y.mean(dim=2) + skips
         return skips
 
@@ -104,8 +106,9 @@ class ConfiguredVGG(nn.Module):
         super().__init__()
         self.features = make_layers([4, "M", 8, "M", 8, 8, "M"])
         self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
-        self.classifier = nn.Sequential(nn.Linear(8 * 7 * 7, 16), nn.ReLU(True), nn.Dropout(),
-                                        nn.Linear(16, 10))
+        self.classifier = nn.Sequential(
+            nn.Linear(8 * 7 * 7, 16), nn.ReLU(True), nn.Dropout(), nn.Linear(16, 10)
+        )
 
     def forward(self, x):
         return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))

@@ -40,13 +40,34 @@ VIDEO: Template = (1, 3, "T", "H", "W")
 
 TOO_LARGE = "regnet_y_128gf"  # 2.6 GB of weights, and regnets read values while they are built
 
-FROM = {"squeezenet1_0": 21, "densenet121": 29, "alexnet": 63, "vgg11": 32, "inception_v3": 75,
-        "convnext_tiny": 32, "resnet18": 1}
+FROM = {
+    "squeezenet1_0": 21,
+    "densenet121": 29,
+    "alexnet": 63,
+    "vgg11": 32,
+    "inception_v3": 75,
+    "convnext_tiny": 32,
+    "resnet18": 1,
+}
 
 # One or two of each family: what the default run compares at every size.
-FAST = ("alexnet", "squeezenet1_0", "vgg11", "resnet18", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5",
-        "shufflenet_v2_x0_5", "convnext_tiny", "densenet121", "inception_v3", "googlenet", "regnet_x_400mf",
-        "efficientnet_b0", "resnext50_32x4d")
+FAST = (
+    "alexnet",
+    "squeezenet1_0",
+    "vgg11",
+    "resnet18",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mnasnet0_5",
+    "shufflenet_v2_x0_5",
+    "convnext_tiny",
+    "densenet121",
+    "inception_v3",
+    "googlenet",
+    "regnet_x_400mf",
+    "efficientnet_b0",
+    "resnext50_32x4d",
+)
 
 
 def torchvision_classifiers() -> dict[str, Entry]:
@@ -62,8 +83,10 @@ def torchvision_segmentation() -> dict[str, Entry]:
     ensure_torchvision()
     from torchvision import models
 
-    return {name: _torchvision(name, weights_backbone=None)
-            for name in models.list_models(module=models.segmentation)}
+    return {
+        name: _torchvision(name, weights_backbone=None)
+        for name in models.list_models(module=models.segmentation)
+    }
 
 
 def torchvision_video() -> dict[str, Entry]:
@@ -100,7 +123,7 @@ def monai_networks() -> dict[str, Entry]:
         from monai.networks import nets
     entries: list[Entry] = []
     for rank in (2, 3):
-        template: Template = (1, 1, *"DHW"[3 - rank:])
+        template: Template = (1, 1, *"DHW"[3 - rank :])
         for name, make in _monai(nets, rank).items():
             channels = 3 if re.match("EfficientNet", name) else 1
             shape = (1, channels, *template[2:])
@@ -121,30 +144,46 @@ def _monai(nets: Any, rank: int) -> dict[str, Callable[[], nn.Module]]:
     made: dict[str, Callable[[], nn.Module]] = {
         "UNet": lambda: nets.UNet(**two, channels=(4, 8, 16, 32), strides=(2, 2, 2)),
         "UNet res": lambda: nets.UNet(**two, **down, num_res_units=2, norm="batch"),
-        "UNet strides": lambda: nets.UNet(**two, channels=(4, 8, 8), strides=(3, (1, 2, 2)[3 - rank:])),
+        "UNet strides": lambda: nets.UNet(**two, channels=(4, 8, 8), strides=(3, (1, 2, 2)[3 - rank :])),
         "BasicUNet": lambda: nets.BasicUNet(**two, features=(4, 4, 8, 8, 16, 4)),
-        "BasicUNet nontrainable": lambda: nets.BasicUNet(**two, features=(4, 4, 8, 8, 16, 4),
-                                                         upsample="nontrainable"),
+        "BasicUNet nontrainable": lambda: nets.BasicUNet(
+            **two, features=(4, 4, 8, 8, 16, 4), upsample="nontrainable"
+        ),
         "BasicUNetPlusPlus": lambda: nets.BasicUNetPlusPlus(**two, features=(4, 4, 8, 8, 16, 4)),
-        "BasicUNetPlusPlus deep": lambda: nets.BasicUNetPlusPlus(**two, features=(4, 4, 8, 8, 16, 4),
-                                                                 deep_supervision=True),
+        "BasicUNetPlusPlus deep": lambda: nets.BasicUNetPlusPlus(
+            **two, features=(4, 4, 8, 8, 16, 4), deep_supervision=True
+        ),
         "AttentionUnet": lambda: nets.AttentionUnet(**two, **down),
         "VNet": lambda: nets.VNet(spatial_dims=rank, in_channels=1, out_channels=2, dropout_dim=rank),
         "SegResNet": lambda: nets.SegResNet(**two),
         "SegResNetDS": lambda: nets.SegResNetDS(**two, init_filters=4, dsdepth=2),
-        "DynUNet": lambda: nets.DynUNet(**two, kernel_size=[3, 3, 3], strides=[1, 2, 2],
-                                        upsample_kernel_size=[2, 2], filters=[4, 8, 8]),
-        "DynUNet deep": lambda: nets.DynUNet(**two, kernel_size=[3, 3, 3, 3], strides=[1, 2, 2, 2],
-                                             upsample_kernel_size=[2, 2, 2], filters=[4, 8, 8, 8],
-                                             deep_supervision=True, deep_supr_num=2, res_block=True),
+        "DynUNet": lambda: nets.DynUNet(
+            **two, kernel_size=[3, 3, 3], strides=[1, 2, 2], upsample_kernel_size=[2, 2], filters=[4, 8, 8]
+        ),
+        "DynUNet deep": lambda: nets.DynUNet(
+            **two,
+            kernel_size=[3, 3, 3, 3],
+            strides=[1, 2, 2, 2],
+            upsample_kernel_size=[2, 2, 2],
+            filters=[4, 8, 8, 8],
+            deep_supervision=True,
+            deep_supr_num=2,
+            res_block=True,
+        ),
         "DenseNet": lambda: nets.DenseNet(**two, init_features=8, growth_rate=4, block_config=(2, 2, 2)),
-        "SENet": lambda: nets.SENet(rank, 1, "se_resnetxt_bottleneck", (1, 1, 1, 1), groups=4, reduction=4,
-                                    inplanes=16, num_classes=2),
-        "EfficientNetBN": lambda: nets.EfficientNetBN("efficientnet-b0", pretrained=False, spatial_dims=rank,
-                                                      num_classes=2),
+        "SENet": lambda: nets.SENet(
+            rank, 1, "se_resnetxt_bottleneck", (1, 1, 1, 1), groups=4, reduction=4, inplanes=16, num_classes=2
+        ),
+        "EfficientNetBN": lambda: nets.EfficientNetBN(
+            "efficientnet-b0", pretrained=False, spatial_dims=rank, num_classes=2
+        ),
         "AHNet": lambda: nets.AHNet(layers=(1, 1, 1, 1), spatial_dims=rank, psp_block_num=3),
-        "AHNet trilinear": lambda: nets.AHNet(layers=(1, 1, 1, 1), spatial_dims=rank, psp_block_num=0,
-                                              upsample_mode="bilinear" if rank == 2 else "trilinear"),
+        "AHNet trilinear": lambda: nets.AHNet(
+            layers=(1, 1, 1, 1),
+            spatial_dims=rank,
+            psp_block_num=0,
+            upsample_mode="bilinear" if rank == 2 else "trilinear",
+        ),
         "RegUNet": lambda: nets.RegUNet(rank, 1, 4, 2),
         "RegUNet concat": lambda: nets.RegUNet(rank, 1, 4, 2, pooling=False, concat_skip=True),
         "HighResNet": lambda: nets.HighResNet(**two),
