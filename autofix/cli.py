@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autofix import __version__, config
+from autofix.bench_command import bench
 from autofix.errors import AutofixError, InfeasibleError, UsageError
 from autofix.guard import one_line, stdout_to_stderr
 from autofix.options import STRATEGIES, Knobs, Shape, option, shared
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 @click.version_option(__version__, prog_name="autofix", message="%(prog)s %(version)s")
 def autofix() -> None:
     """Check and repair the spatial sizes of PyTorch convolutional networks, exactly."""
+
+
+autofix.add_command(bench)
 
 
 @autofix.command()
