@@ -26,7 +26,7 @@ LOOK: Final = 40  # sizes per axis that are looked at where nothing better is kn
 
 @dataclass(frozen=True)
 class Condition:
-    """`left relation right`, or a disjunction of `either`. relation: ">=", "==" or "divides" (right | left)."""
+    """`left relation right`, or one of `either`. relation: ">=", "==" or "divides" (right | left)."""
 
     relation: str
     left: Dim = 0
@@ -85,7 +85,7 @@ def _axes(condition: Condition) -> frozenset[int]:
 
 @lru_cache(maxsize=1 << 14)
 def indicator(condition: Condition) -> Curve | None:
-    """1 where the condition holds, as a curve of its only axis; None where it has several, or no such form."""
+    """1 where the condition holds, as a curve of its only axis; None where there is no such form."""
     if len(condition.axes) != 1:
         return None
     if condition.relation == "any":
@@ -94,7 +94,11 @@ def indicator(condition: Condition) -> Curve | None:
         positive = indicator(~condition)
         return None if positive is None else curves.scale(positive, -1, 1)
     if condition.relation == "divides":
-        rest = condition.left % condition.right if isinstance(condition.right, int) and condition.right > 0 else None
+        rest = (
+            condition.left % condition.right
+            if isinstance(condition.right, int) and condition.right > 0
+            else None
+        )
         return None if rest is None else _indicator(rest, curves.zero)
     test = curves.zero if condition.relation == "==" else _nonnegative
     return _indicator(condition.left - condition.right, test)
@@ -122,7 +126,7 @@ def _indicator(dim: Dim, test: Callable[[Curve], Curve]) -> Curve | None:
 
 @dataclass(frozen=True)
 class Decision:
-    """holds: True (proved), False (`point` is a counterexample) or None (undecided: nothing failed that was seen)."""
+    """holds: True (proved), False (`point` is a counterexample) or None (nothing seen to fail)."""
 
     holds: bool | None
     point: tuple[tuple[int, int], ...] = ()
@@ -143,24 +147,59 @@ def decide(condition: Condition, box: Box) -> Decision:
         return PROVED if failing is None else Decision(False, ((axis, failing),))
     if condition.relation == "any" and any(decide(part, box).holds for part in condition.either):
         return PROVED
+    if condition.relation == "not any":
+        return _decide_all([~part for part in condition.either], box)
+    if condition.relation == "not >=":
+        return decide(at_least(condition.right, condition.left + 1), box)
     return _decide_joint(condition, box)
+
+
+def _decide_all(conditions: Iterable[Condition], box: Box) -> Decision:
+    """A conjunction: the smallest of its parts' counterexamples."""
+    decisions = [decide(part, box) for part in conditions]
+    failing = [decision for decision in decisions if decision.holds is False]
+    if failing:
+        return min(failing, key=lambda decision: _extent(decision, box))
+    return PROVED if all(decision.holds for decision in decisions) else UNDECIDED
+
+
+def _extent(decision: Decision, box: Box) -> tuple[int, int]:
+    """The largest size of a counterexample, then their sum, where the other axes are at their smallest."""
+    sizes = {axis: bounds[0] for axis, bounds in box.items()} | dict(decision.point)
+    return max(sizes.values()), sum(sizes.values())
 
 
 def _decide_joint(condition: Condition, box: Box) -> Decision:
     order = sorted(condition.axes)
     growth = _growth_of(condition)
-    lengths = [_length(growth, axis, box[axis]) for axis in order]
-    bounded = all(box[a][1] is not None and n > box[a][1] - box[a][0] for a, n in zip(order, lengths, strict=True))  # type: ignore[operator]
-    exact = (growth is not None or bounded) and np.prod(lengths, dtype=float) <= LARGEST_GRID
-    if not exact:
-        lengths = [min(n, max(LOOK, int(LARGEST_GRID ** (1 / len(order))) // 8)) for n in lengths]
+    lengths = [] if growth is None else [_length(growth[axis], box[axis]) for axis in order]
+    if growth is None or np.prod(lengths, dtype=float) > LARGEST_GRID:
+        return _look(condition, order, box)
     point = _grid(order, box, lengths)
-    failing = _smallest_failure(np.broadcast_to(condition.at(point), lengths), order, box)
+    failing = _smallest_failure(condition, point, order)
+    if failing is not None:
+        return Decision(False, _smaller_failure(condition, failing, order, box))
+    if _proved(condition, point, order, growth, box):
+        return PROVED
+    return _look(condition, order, box)
+
+
+def _look(condition: Condition, order: list[int], box: Box) -> Decision:
+    """Every point of a bounded box that is not too large; of others the first ones, which prove nothing."""
+    counts = [None if box[axis][1] is None else _count(box[axis]) for axis in order]
+    whole = None not in counts and np.prod([n or 0 for n in counts], dtype=float) <= LARGEST_GRID
+    most = max(LOOK, int(LARGEST_GRID ** (1 / len(order))) // 8)
+    lengths = [LOOK if n is None else n if whole else min(n, most) for n in counts]
+    failing = _smallest_failure(condition, _grid(order, box, lengths), order)
     if failing is not None:
         return Decision(False, failing)
-    if exact and (bounded or (growth is not None and _proved(condition, point, order, growth, box))):
-        return PROVED
-    return UNDECIDED
+    return PROVED if whole else UNDECIDED
+
+
+def _count(bounds: tuple[int, int | None]) -> int:
+    lowest, highest = bounds
+    assert highest is not None
+    return max(0, highest - lowest + 1)
 
 
 def _growth_of(condition: Condition) -> dict[int, Growth] | None:
@@ -170,7 +209,10 @@ def _growth_of(condition: Condition) -> dict[int, Growth] | None:
         difference = condition.left % condition.right
     else:
         difference = condition.left - condition.right
-    return difference.growth if isinstance(difference, Joint) else None
+    growth = difference.growth if isinstance(difference, Joint) else None
+    if growth and condition.relation == "not ==" and any(g.degree for g in growth.values()):
+        return None  # a polynomial that differs on the whole grid may still meet the other later
+    return growth
 
 
 def _growth_of_parts(condition: Condition) -> dict[int, Growth] | None:
@@ -187,40 +229,55 @@ def _growth_of_parts(condition: Condition) -> dict[int, Growth] | None:
     return merged
 
 
-def _length(growth: dict[int, Growth] | None, axis: int, bounds: tuple[int, int | None]) -> int:
+def _length(growth: Growth, bounds: tuple[int, int | None]) -> int:
     """How many sizes along an axis decide: the head and degree + 1 periods, or all there are."""
-    lowest, highest = bounds
-    most = LOOK if growth is None else max(0, growth[axis].settled + 1 - lowest)
-    if growth is not None:
-        most += growth[axis].period * (growth[axis].degree + 1)
-    if highest is None:
-        return most
-    count = highest - lowest + 1
-    return count if growth is None else min(most, count)
+    most = max(0, growth.settled + 1 - bounds[0]) + growth.period * (growth.degree + 1)
+    return most if bounds[1] is None else min(most, _count(bounds))
 
 
-def _grid(order: list[int], box: Box, lengths: list[int]) -> Point:
-    ranges = [np.arange(box[axis][0], box[axis][0] + n, dtype=np.int64) for axis, n in zip(order, lengths, strict=True)]
+def _grid(order: list[int], box: Box, lengths: list[int]) -> dict[int, Any]:
+    ranges = [
+        np.arange(box[axis][0], box[axis][0] + n, dtype=np.int64)
+        for axis, n in zip(order, lengths, strict=True)
+    ]
     return dict(zip(order, np.meshgrid(*ranges, indexing="ij", sparse=True), strict=True))
 
 
-def _smallest_failure(holds: Any, order: list[int], box: Box) -> tuple[tuple[int, int], ...] | None:
+def _smallest_failure(
+    condition: Condition, point: Mapping[int, Any], order: list[int]
+) -> tuple[tuple[int, int], ...] | None:
+    """The failing point of a grid whose largest size is smallest, then the sum of its sizes."""
+    holds = np.broadcast_to(condition.at(point), [point[axis].size for axis in order])
     failing = np.argwhere(~np.asarray(holds, dtype=bool))
     if not len(failing):
         return None
-    best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
-    return tuple((axis, box[axis][0] + int(step)) for axis, step in zip(order, best, strict=True))
+    sizes = failing + [int(point[axis].flat[0]) for axis in order]
+    best = sizes[np.lexsort((sizes.sum(axis=1), sizes.max(axis=1)))[0]]
+    return tuple((axis, int(size)) for axis, size in zip(order, best, strict=True))
 
 
-def _proved(condition: Condition, point: Point, order: list[int], growth: dict[int, Growth], box: Box) -> bool:
+def _smaller_failure(
+    condition: Condition, failing: tuple[tuple[int, int], ...], order: list[int], box: Box
+) -> tuple[tuple[int, int], ...]:
+    """The smallest failure whose sizes are all at most the largest of a known one."""
+    largest = max(size for _, size in failing)
+    lengths = [_count((low, min(largest, high or largest))) for low, high in (box[axis] for axis in order)]
+    if np.prod(lengths, dtype=float) > LARGEST_GRID:
+        return failing
+    return _smallest_failure(condition, _grid(order, box, lengths), order) or failing
+
+
+def _proved(
+    condition: Condition, point: Point, order: list[int], growth: dict[int, Growth], box: Box
+) -> bool:
     """Every forward difference has the right sign, so the condition goes on for ever.
 
     A polynomial in the turn count k is the sum of its forward differences at 0 times binomials of k, which
     are never negative (Newton's series); so non-negative differences prove `>=`, and zero ones prove `==`.
     """
     if condition.relation not in (">=", "=="):
-        return all(growth[axis].degree == 0 for axis in order)  # the grid was a whole period
-    shape = [len(point[axis].ravel()) for axis in order]
+        return True  # a remainder has degree 0: the grid was a whole period
+    shape = [point[axis].size for axis in order]
     values = np.broadcast_to(at(condition.left - condition.right, point), shape).astype(np.int64)
     for position, axis in enumerate(order):
         values = _differences(values, position, growth[axis], box[axis])

@@ -110,6 +110,11 @@ def _primes(number: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(primes))
 
 
+def content(curve: Curve) -> int:
+    """The largest integer that divides every value; 0 where all are 0."""
+    return math.gcd(int(np.gcd.reduce(curve.table)), curve.rise)
+
+
 def line(slope: int = 1, offset: int = 0) -> Curve:
     """f(n) = slope * n + offset."""
     return Curve(np.array([slope + offset], dtype=np.int64), 0, 1, slope)
@@ -147,6 +152,18 @@ def add(left: Curve, right: Curve) -> Curve:
     settled, period = max(left.settled, right.settled), math.lcm(left.period, right.period)
     rise = left.rise * (period // left.period) + right.rise * (period // right.period)
     return normal(left.stretch(settled, period) + right.stretch(settled, period), settled, period, rise)
+
+
+@lru_cache(maxsize=1 << 14)
+def multiply(left: Curve, right: Curve) -> Curve | None:
+    """f * g where one of them is constant from some size on; other products grow too fast to be a curve."""
+    if left.period == 1 and left.rise == 0:
+        left, right = right, left
+    if right.period != 1 or right.rise != 0:
+        return None
+    settled = max(left.settled, right.settled)
+    table = left.stretch(settled, left.period) * right.stretch(settled, left.period)
+    return normal(table, settled, left.period, left.rise * int(right.table[-1]))
 
 
 @lru_cache(maxsize=1 << 14)

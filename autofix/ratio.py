@@ -174,3 +174,16 @@ def _compared(left: Any, right: Any) -> tuple[tuple[Dim, int], tuple[Dim, int]]:
         if isinstance(value, Ratio) and value.exact != ROUNDINGS:
             raise NotExactError("a comparison with a size times a factor that doubles round differently")
     return _parts(left), _parts(right)
+
+
+@lru_cache(maxsize=256)
+def rational(factor: float) -> Fraction | None:
+    """The fraction p/q with floor(n * factor) == n * p // q for every n that is used, in doubles.
+
+    torch computes `floor(n * scale)` in doubles; the product is rounded, so the fraction is confirmed on each n
+    up to 2**17 and None is returned where no fraction explains the doubles.
+    """
+    fraction = Fraction(factor).limit_denominator(4096)
+    sizes = np.arange(LARGEST)
+    exact = sizes * fraction.numerator // fraction.denominator
+    return fraction if np.array_equal(np.floor(sizes * float(factor)).astype(np.int64), exact) else None

@@ -59,7 +59,7 @@ def shapes(model: nn.Module, input_shape: tuple[int, ...]) -> ShapesTable:
 
 
 def _rows(program: Program, piece: Piece, point: dict[int, int]) -> Iterator[ShapeRow]:
-    from autofix.size import describe
+    from autofix.describe import describe
 
     failing: dict[int, Requirement] = {}
     for requirement in piece.meaning.requirements:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -76,6 +75,8 @@ class Size(_Arithmetic):
         return self.curve(n) if isinstance(n, int) else self.curve.many(n)
 
     def __str__(self) -> str:
+        from autofix.describe import formula
+
         return formula(self.curve)
 
 
@@ -104,9 +105,9 @@ class Joint(_Arithmetic):
         return _growth(self)
 
     def __str__(self) -> str:
-        if self.op in ("max", "min"):
-            return f"{self.op}({self.left}, {self.right})"
-        return f"({self.left} {self.op} {self.right})"
+        from autofix.describe import describe
+
+        return describe(self)
 
 
 _APPLY: dict[str, Callable[[Any, Any], Any]] = {
@@ -192,6 +193,9 @@ def _from_int(op: str, number: int, size: Size) -> Dim | None:
 
 def _same_axis(op: str, left: Size, right: Size) -> Dim | None:
     match op:
+        case "*":
+            times = curves.multiply(left.curve, right.curve)
+            return None if times is None else _of(left.axis, times)
         case "+":
             return _of(left.axis, curves.add(left.curve, right.curve))
         case "-":
@@ -211,18 +215,34 @@ def _joint(op: str, left: Dim, right: Dim) -> Dim:
     if (op == "+" and left == 0) or (op == "*" and left == 1):
         return right
     if op == "//" and isinstance(right, int) and right > 1 and isinstance(left, Joint) and left.op == "*":
-        exact = _cancel(left, right)
-        if exact is not None:
-            return exact
+        rest, divisor = _cancel(left, right)
+        if divisor != right:
+            return rest // divisor
+    if op == "*" and isinstance(left, int):
+        left, right = right, left
+    if op == "*" and isinstance(right, int) and isinstance(left, Joint) and left.op == "*":
+        return _gathered(left, right)
     return Joint(op, left, right)
 
 
-def _cancel(product: Joint, divisor: int) -> Dim | None:
-    """(k * x) // divisor where the divisor divides the constant factor."""
-    for number, rest in ((product.left, product.right), (product.right, product.left)):
-        if isinstance(number, int) and number % divisor == 0:
-            return rest * (number // divisor)
-    return None
+def _gathered(product: Joint, factor: int) -> Dim:
+    """(x * k) * factor with one constant, on the right."""
+    if isinstance(product.right, int):
+        return product.left * (product.right * factor)
+    return Joint("*", product, factor)
+
+
+def _cancel(product: Joint, divisor: int) -> tuple[Dim, int]:
+    """(k * x) // (k * d) == x // d: a product and a divisor without their common constant factors."""
+    factors = []
+    for factor in (product.left, product.right):
+        rest, common = factor, math.gcd(divisor, content(factor))
+        if isinstance(factor, Joint) and factor.op == "*":
+            rest, divisor = _cancel(factor, divisor)
+        elif common > 1:
+            rest, divisor = factor // common, divisor // common
+        factors.append(rest)
+    return factors[0] * factors[1], divisor
 
 
 @lru_cache(maxsize=1 << 14)
@@ -246,9 +266,15 @@ def _growth(dim: Dim) -> dict[int, Growth] | None:
 
 def _divided(growth: dict[int, Growth], divisor: int, op: str) -> dict[int, Growth]:
     """Integer polynomials repeat modulo the divisor once the turn count does."""
-    return {
-        axis: Growth(g.settled, g.period * divisor, g.degree if op == "//" else 0) for axis, g in growth.items()
-    }
+    degrees = {axis: g.degree if op == "//" else 0 for axis, g in growth.items()}
+    return {axis: Growth(g.settled, g.period * divisor, degrees[axis]) for axis, g in growth.items()}
+
+
+def content(dim: Dim) -> int:
+    """The largest known integer that divides a dimension at every size."""
+    if isinstance(dim, int):
+        return abs(dim)
+    return curves.content(dim.curve) if isinstance(dim, Size) else 1
 
 
 def larger(left: Dim, right: Dim) -> Dim:
@@ -285,44 +311,3 @@ def product(dims: Any) -> Dim:
     for dim in symbolic:
         result = dim if isinstance(result, int) else result * dim
     return result * constant if symbolic else constant
-
-
-@lru_cache(maxsize=256)
-def rational(factor: float) -> Fraction | None:
-    """The fraction p/q with floor(n * factor) == n * p // q for every n that is used, in float arithmetic.
-
-    torch computes `floor(n * scale)` in doubles; the product is rounded, so the fraction is confirmed on every
-    n up to 2**17 and None is returned where no fraction explains the doubles.
-    """
-    fraction = Fraction(factor).limit_denominator(4096)
-    sizes = np.arange(1 << 17)
-    exact = sizes * fraction.numerator // fraction.denominator
-    return fraction if np.array_equal(np.floor(sizes * float(factor)).astype(np.int64), exact) else None
-
-
-def formula(curve: Curve, name: str = "n") -> str:
-    """The curve in the shortest words that are exact: `(n + 1)//2 - 3`, or its table by residue."""
-    slope = Fraction(curve.rise, curve.period)
-    if curve.settled == 0:
-        text = _floor_form(curve, slope, name)
-        if text is not None:
-            return text
-    cases = ", ".join(str(curve(n)) for n in range(1, curve.settled + curve.period + 1)[:12])
-    step = f"then +{curve.rise} every {curve.period}"
-    return f"{cases}{', ...' if curve.settled + curve.period > 12 else ''} for {name} = 1, 2, ...; {step}"
-
-
-def _floor_form(curve: Curve, slope: Fraction, name: str) -> str | None:
-    """(p*n + c)//q with the one c that fits the whole period, if any."""
-    p, q = slope.numerator, slope.denominator
-    sizes = np.arange(1, curve.period + 1)
-    lowest = int((curve.table * q - p * sizes).max())
-    if not np.array_equal((p * sizes + lowest) // q, curve.table):
-        return None
-    outer, inner = divmod(lowest, q) if q > 1 else (0, lowest)
-    scaled = name if p == 1 else f"{p}*{name}" if p else ""
-    inside = (f"{scaled} + {inner}" if inner > 0 else f"{scaled} - {-inner}" if inner else scaled) if p else str(inner)
-    if q == 1:
-        return inside
-    outside = f" + {outer}" if outer > 0 else f" - {-outer}" if outer else ""
-    return f"({inside})//{q}{outside}" if inner or p != 1 else f"{inside}//{q}{outside}"

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from autofix.curve import Curve
-from autofix.size import Dim, Joint, Size
+from autofix.size import Dim, Joint, Size, content
 
 _Known = int | Size | Joint
 
@@ -62,14 +59,3 @@ def _multiple(dim: Dim, factor: Dim) -> int | None:
     first = int(factor.curve.table[-1])
     times = int(dim.curve.table[-1]) // first if first else 0
     return times if times and identical(factor * times, dim) else None
-
-
-def content(dim: Dim) -> int:
-    """The largest integer that divides a dimension at every size."""
-    if isinstance(dim, int):
-        return abs(dim)
-    return _content(dim.curve) if isinstance(dim, Size) else 1
-
-
-def _content(curve: Curve) -> int:
-    return math.gcd(int(np.gcd.reduce(curve.table)), curve.rise)

@@ -19,7 +19,8 @@ from autofix.ops.base import (
     same_number,
 )
 from autofix.ops.formula import not_empty
-from autofix.size import Dim, rational
+from autofix.ratio import rational
+from autofix.size import Dim
 
 _RANKS = {"linear": (1,), "bilinear": (2,), "bicubic": (2,), "trilinear": (3,), "lanczos": (2,)}
 
