@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from autofix.changes import Changes
 from autofix.condition import Box, Condition, any_of
 from autofix.curve import LONGEST
-from autofix.interpret import Meaning, Overrides, Requirement, interpret
+from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.region import Region, horizon, region
@@ -79,6 +80,7 @@ class Analysis:
     evaluating: Mode
     training: Mode
     complete: bool = True
+    changes: Changes = Changes()
 
     @property
     def modes(self) -> tuple[Mode, Mode]:
@@ -98,11 +100,13 @@ class Analysis:
 Follow = Callable[[bool, Mapping[int, int]], Piece]  # training, point -> the path taken there
 
 
-def analyse(follow: Follow, inputs: InputShapes, box: Box, start: Mapping[int, int]) -> Analysis:
+def analyse(
+    follow: Follow, inputs: InputShapes, box: Box, start: Mapping[int, int], changes: Changes = Changes()
+) -> Analysis:
     """Follow the model's paths until they cover the box, in both modes."""
     evaluating, covered = _explore(follow, False, box, start)
     training, covered_too = _explore(follow, True, box, start)
-    return Analysis(inputs, evaluating, training, covered and covered_too)
+    return Analysis(inputs, evaluating, training, covered and covered_too, changes)
 
 
 def _explore(follow: Follow, training: bool, box: Box, start: Mapping[int, int]) -> tuple[Mode, bool]:
@@ -144,12 +148,9 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
 
 
 def follow_program(
-    programs: tuple[Program, Program], box: Box, overrides: Mapping[int, Overrides] | None = None
+    programs: tuple[Program, ...], box: Box, changes: Changes | None = None
 ) -> Follow:
-    """Paths of a program that is the same at every size, but for the rank its operators give.
-
-    overrides: id of a program -> hyperparameters that take the place of the model's own
-    """
+    """Paths of a program that is the same at every size, but for the rank its operators give."""
     tensors = [None if dims is None else Tensor(dims) for dims in programs[0].inputs.dims()]
     known: dict[tuple[int, tuple[tuple[int, int], ...]], Piece] = {}
 
@@ -157,7 +158,7 @@ def follow_program(
         program = programs[training]
         key = id(program), tuple(sorted(point.items()))
         if key not in known:
-            known[key] = Piece(program, interpret(program, tensors, box, point, (overrides or {}).get(id(program))))
+            known[key] = Piece(program, interpret(program, tensors, box, point, changes))
         return known[key]
 
     return follow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,25 +15,63 @@ from torch import fx, nn
 
 from autofix.errors import CaptureError
 from autofix.meta import undisturbed
-from autofix.program import InputShapes, Place, Program, read_graph
+from autofix.program import InputShapes, Place, Program, Site, read_graph
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
 _EXAMPLES = str(Path(__file__).parent / "examples")
 
 
-class Tracer(fx.Tracer):
-    """fx's tracer, which also remembers where in the user's code each call stands."""
+class Recorded(fx.Proxy):
+    """A proxy that keeps `x += y` apart from `x + y`: in place, x must keep its shape."""
 
-    def __init__(self) -> None:
+
+def _in_place(name: str) -> Any:
+    function = getattr(operator, name)
+
+    def method(self: Recorded, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    return method
+
+
+for _name in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "iand", "ior", "ixor"):
+    setattr(Recorded, f"__{_name}__", _in_place(_name))
+
+
+class Tracer(fx.Tracer):
+    """fx's tracer, which also remembers where in the user's code each call stands.
+
+    Parameters of forward beyond the inputs keep their defaults, so that `if mask is None` goes as it would.
+    """
+
+    def __init__(self, inputs: InputShapes) -> None:
         super().__init__()
         self.places: dict[str, Place] = {}
+        self.inputs = inputs
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Recorded(node, self)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
         if node.op.startswith("call"):
             self.places[node.name] = caller()
         return node
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        shapes = self.inputs.shapes
+        given = [index < len(shapes) and shapes[index] is not None for index in range(len(args) - 1)]
+        inputs = [proxy if there else _default(proxy.node) for proxy, there in zip(args[1:], given, strict=True)]
+        return function, [args[0], *inputs]
+
+
+def _default(node: fx.Node) -> Any:
+    name = str(node.target)
+    if name.startswith("**"):
+        return {}
+    return () if name.startswith("*") else node.args[0] if node.args else None
 
 
 def caller() -> Place:
@@ -96,20 +135,38 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
     return Capture(evaluating, training)
 
 
-def trace_graph(model: nn.Module, program: Program) -> tuple[fx.Graph, nn.Module]:
-    """Trace a real model the way the program was: the same nodes, over its own layers and constants."""
-    tracer, training = fx.Tracer(), model.training
+@dataclass(frozen=True)
+class Recording:
+    """A trace of a real model: its graph, over its own layers and constants, and the sites of the nodes."""
+
+    graph: fx.Graph
+    sites: tuple[Site, ...]
+    root: nn.Module
+
+
+def record_plain(model: nn.Module, inputs: InputShapes) -> Recording:
+    """Trace a real model the way `capture_plain` traces its copy."""
+    tracer = Tracer(inputs)
+    with kept_as_it_is(model):
+        graph = tracer.trace(model)
+    return Recording(graph, read_graph(graph, model, tracer.places, lambda module: True), model)
+
+
+@contextmanager
+def kept_as_it_is(model: nn.Module) -> Iterator[None]:
+    """Run a model's code in eval mode; modes and random numbers are afterwards what they were."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with torch.random.fork_rng(devices=[]):
-            graph = tracer.trace(model)
+            yield
     finally:
-        model.train(training)
-    return graph, tracer.root
+        for module, training in modes.items():
+            module.training = training
 
 
 def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> Program:
-    tracer = Tracer()
+    tracer = Tracer(inputs)
     try:
         with undisturbed():
             graph = tracer.trace(meta)

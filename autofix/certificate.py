@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from autofix.changes import Changes
 from autofix.condition import Condition
 from autofix.fault import Code
-from autofix.interpret import Interpreter, Overrides
+from autofix.interpret import Interpreter
 from autofix.ops.base import Tensor
 from autofix.program import Program
 from autofix.size import BATCH, Size
@@ -122,8 +123,8 @@ class Poly:
 
 
 class _Checker(Interpreter):
-    def __init__(self, inputs: Any, overrides: Overrides, training: bool) -> None:
-        super().__init__(inputs, {}, {}, overrides)
+    def __init__(self, inputs: Any, changes: Changes, training: bool) -> None:
+        super().__init__(inputs, {}, {}, changes)
         self.training_now, self.count, self.seen = training, 0, set[Condition]()
 
     def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
@@ -160,7 +161,7 @@ class _Checker(Interpreter):
         return poly.nonnegative() & (-poly).nonnegative()
 
 
-def check(certificate: Certificate, program: Program, overrides: Overrides) -> int:
+def check(certificate: Certificate, program: Program, changes: Changes) -> int:
     """How many requirements were confirmed. Raises NotProved."""
     order = [axis for axis, _ in certificate.axes]
     variables = {}
@@ -175,7 +176,7 @@ def check(certificate: Certificate, program: Program, overrides: Overrides) -> i
         None if dims is None else Tensor(tuple(variables[d.axis] if isinstance(d, Size) else d for d in dims))
         for dims in program.inputs.dims()
     ]
-    checker = _Checker(inputs, overrides, certificate.training)
+    checker = _Checker(inputs, changes, certificate.training)
     for site in program.sites:
         checker.step(site)
         if checker.unmodelled:

@@ -26,6 +26,7 @@ class Edit:
     safety: Safety = Safety.CHANGES_OUTPUTS
     made_at: Location | None = None
     called_at: Location | None = None
+    split: bool = False  # for one call of a layer that is called several times
 
     def __str__(self) -> str:
         return f"{self.site} ({self.op}): {self.knob} {short(self.old, self.knob)} -> {short(self.new, self.knob)}"

@@ -23,6 +23,15 @@ class CaptureError(AutofixError):
     exit_code = 3
 
 
+class InternalError(AutofixError):
+    """A repair that the search found and the real run refused: a bug in autofix, never passed on as a repair."""
+
+    exit_code = 3
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; this is a bug in autofix, please report it")
+
+
 class InfeasibleError(AutofixError):
     """No repair within what is allowed exists.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,29 +21,40 @@ from autofix.size import BATCH, at
 Point = dict[int, int]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A requirement that fails, the path it is on, and the smallest size at which it is the first to fail."""
+
+    mode: Mode
+    piece: Piece
+    requirement: Requirement
+    point: Mapping[int, int]
+
+
 def find_faults(analysis: Analysis, box: Box) -> tuple[Fault, ...]:
     """The faults of both modes, each once, in execution order."""
     found: dict[tuple[Any, ...], tuple[int, Fault]] = {}
-    for mode in analysis.modes:
-        bounds = {**box, BATCH: (2, None)} if mode.training else box
-        for index, fault in _faults_of(mode, bounds, analysis.inputs.axes):
-            key = fault.code, fault.site, fault.axis, fault.message
-            if key in found:
-                fault = replace(found[key][1], mode="both")
-            found[key] = (index, fault)
+    for failure in failures(analysis, box):
+        fault = describe_fault(failure, analysis.inputs.axes)
+        key = fault.code, fault.site, fault.axis, fault.message
+        if key in found and found[key][1].mode != fault.mode:
+            fault = replace(found[key][1], mode="both")
+        found[key] = (failure.requirement.site, fault)
     return tuple(fault for _, fault in sorted(found.values(), key=lambda item: item[0]))
 
 
-def _faults_of(mode: Mode, box: Box, axes: tuple[str, ...]) -> Iterator[tuple[int, Fault]]:
-    accepted = mode.accepted
-    for piece in mode.pieces:
-        if not accepted.covers(box).holds:
-            for requirement, point in _first_failures(mode, piece, box):
-                yield requirement.site, describe_fault(mode, piece, requirement, point, axes)
-        for requirement in mode.required(piece, silent=True):
-            point_ = _failing_where(guarded(requirement, piece), accepted.at, box)
-            if point_ is not None:
-                yield requirement.site, describe_fault(mode, piece, requirement, point_, axes)
+def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
+    """What fails in the box, mode by mode; silent failures where torch raises nothing at all."""
+    for mode in analysis.modes:
+        bounds = {**box, BATCH: (2, None)} if mode.training else box
+        for piece in mode.pieces:
+            if not mode.accepted.covers(bounds).holds:
+                for requirement, point in _first_failures(mode, piece, bounds):
+                    yield Failure(mode, piece, requirement, point)
+            for requirement in dict.fromkeys(mode.required(piece, silent=True)):
+                silent = _failing_where(guarded(requirement, piece), mode.accepted.at, bounds)
+                if silent is not None:
+                    yield Failure(mode, piece, requirement, silent)
 
 
 def _first_failures(mode: Mode, piece: Piece, box: Box) -> Iterator[tuple[Requirement, Point]]:
@@ -134,8 +145,9 @@ def _look(bounds: tuple[int, int | None], axes: int) -> Any:
     return np.arange(bounds[0], last + 1, dtype=np.int64)
 
 
-def describe_fault(mode: Mode, piece: Piece, requirement: Requirement, point: Point, axes: tuple[str, ...]) -> Fault:
+def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
     """The fault in words and numbers, at one failing size."""
+    mode, piece, requirement, point = failure.mode, failure.piece, failure.requirement, failure.point
     site = piece.program.sites[requirement.site]
     needs, gets = (None if d is None else int(at(d, point)) for d in (requirement.needs, requirement.gets))
     where = sorted(axis for axis in requirement.condition.axes if axis >= 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import fx, nn
 
 from autofix.condition import Box
 from autofix.errors import CaptureError, UsageError
-from autofix.program import AXIS_NAMES, InputShapes
+from autofix.program import AXIS_NAMES, InputShapes, Program
 from autofix.size import BATCH
 
 _CONVOLUTIONS = {
@@ -137,3 +139,78 @@ def box_of(axes: tuple[str, ...], min_input: Any, max_input: Any) -> Box:
             raise UsageError(f"min_input {low} is above max_input {high} along {axis}")
     bounds = {index: pair for index, pair in enumerate(zip(lowest, highest, strict=True))}
     return {BATCH: (1, None), **bounds}
+
+
+def refined(program: Program, inputs: InputShapes) -> InputShapes:
+    """The inferred shapes, read back from what each input of a trace first meets."""
+    placeholders = [node for node in program.graph.nodes if node.op == "placeholder"]
+    shapes, integer = list(inputs.shapes), set(inputs.integer)
+    for index, node in enumerate(placeholders[: len(shapes)]):
+        found = _met_first(node, program.root)
+        if found is not None:
+            shapes[index] = found[0]
+            integer |= {index} if found[1] else set()
+    result = InputShapes(tuple(shapes), frozenset(integer))
+    return result if result.axes else inputs
+
+
+def _met_first(node: fx.Node, root: nn.Module) -> tuple[tuple[int | str, ...], bool] | None:
+    """The shape that makes the first layer on an input's path fit, and whether it holds integers."""
+    undo: list[Callable[[tuple[Any, ...]], tuple[Any, ...]]] = []
+    seen: set[fx.Node] = set()
+    while node not in seen:
+        seen.add(node)
+        user = next((u for u in node.users if not _asks_size(u)), None)
+        if user is None:
+            return None
+        module = root.get_submodule(str(user.target)) if user.op == "call_module" else None
+        if isinstance(module, nn.Embedding):
+            return ("B", "L"), True
+        shape = _shape_for(module) if module is not None else None
+        if shape is not None:
+            for step in reversed(undo):
+                shape = step(shape)
+            return shape, False
+        step_back = _undone(user)
+        if step_back is not None:
+            undo.append(step_back)
+        elif user.op != "call_module" and user.target not in _NEUTRAL:
+            return None
+        node = user
+    return None
+
+
+_NEUTRAL = {"float", "contiguous", "to", "clone", torch.relu, F.relu, F.pad, operator.truediv, operator.sub}
+
+
+def _asks_size(node: fx.Node) -> bool:
+    return node.target in ("size", "dim", getattr)
+
+
+def _shape_for(module: nn.Module) -> tuple[int | str, ...] | None:
+    for table, attribute in ((_CONVOLUTIONS, "in_channels"), (_NORMS, "num_features")):
+        rank = next((table[base] for base in type(module).__mro__ if base in table), None)
+        if rank is not None:
+            return ("B", getattr(module, attribute), *AXIS_NAMES[rank])
+    return None
+
+
+def _undone(node: fx.Node) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
+    """The shape before a permute, transpose or unsqueeze, from the shape after."""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    numbers = [a for arg in node.args[1:] for a in (arg if isinstance(arg, tuple | list) else (arg,))]
+    if not all(isinstance(number, int) for number in numbers):
+        return None
+    if name == "permute":
+        return lambda shape: tuple(shape[numbers.index(i)] for i in range(len(shape)))
+    if name == "transpose":
+        return lambda shape: _swapped(shape, numbers[0], numbers[1])
+    if name == "unsqueeze":
+        return lambda shape: tuple(d for i, d in enumerate(shape) if i != numbers[0] % len(shape))
+    return None
+
+
+def _swapped(shape: tuple[Any, ...], first: int, second: int) -> tuple[Any, ...]:
+    dims = list(shape)
+    dims[first], dims[second] = dims[second], dims[first]
+    return tuple(dims)

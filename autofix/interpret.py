@@ -6,6 +6,7 @@ exact functions, and overridden hyperparameters made of solver expressions give 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import torch
 
 from autofix import ops
+from autofix.changes import Changes, Key, key_maker
 from autofix.condition import Box, Condition, decide
 from autofix.fault import Code
+from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Program, Ref, Site
@@ -59,9 +62,6 @@ class Meaning:
     unmodelled: Mapping[int, str]
 
 
-Overrides = Mapping[int, Mapping[str, Any]]  # site -> hyperparameter -> value in the place of the model's own
-
-
 class Interpreter:
     """Evaluates sites one after another; it is also the `Call` that rules speak to.
 
@@ -70,10 +70,12 @@ class Interpreter:
     """
 
     def __init__(
-        self, inputs: Sequence[Any], box: Box, point: Mapping[int, int], overrides: Overrides | None = None
+        self, inputs: Sequence[Any], box: Box, point: Mapping[int, int], changes: Changes | None = None
     ) -> None:
-        self.box, self.point, self.overrides = box, point, overrides or {}
-        self.given = iter(inputs)
+        self.box, self.point, self.changes = box, point, changes or Changes()
+        self.inputs, self.given = inputs, iter(inputs)
+        self.keys_of = key_maker()
+        self.sites: list[Site] = []
         self.values: list[Any] = []
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
@@ -83,6 +85,7 @@ class Interpreter:
     def step(self, site: Site) -> Any:
         """The value of the next site."""
         self.site = site
+        self.sites.append(site)
         try:
             value = _evaluate(self, site)
         except Refused as refusal:
@@ -120,6 +123,14 @@ class Interpreter:
             return holds
         return False
 
+    def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
+        """Hyperparameters that take the place of the model's own."""
+        return self.changes.override(keys)
+
+    def insertions(self, keys: tuple[Key, Key]) -> tuple[Insertion, ...]:
+        """What is inserted before a call."""
+        return self.changes.inserts.get(keys[1], ())
+
     def meaning(self) -> Meaning:
         return Meaning(tuple(self.values), tuple(self.requirements), tuple(self.conditions), self.unmodelled)
 
@@ -129,10 +140,10 @@ def interpret(
     inputs: Sequence[Any],
     box: Box,
     point: Mapping[int, int],
-    overrides: Overrides | None = None,
+    changes: Changes | None = None,
 ) -> Meaning:
     """The values and requirements of a program; `inputs` is one Tensor (or None) for each placeholder."""
-    interpreter = Interpreter(inputs, box, point, overrides)
+    interpreter = Interpreter(inputs, box, point, changes)
     for site in program.sites:
         interpreter.step(site)
     return interpreter.meaning()
@@ -142,11 +153,16 @@ NEVER = Condition("==", 0, 1)
 
 
 def _evaluate(run: Interpreter, site: Site) -> Any:
+    keys = run.keys_of(site)
+    insertions = run.insertions(keys)
     if site.kind == "placeholder":
-        return next(run.given, site.args[0] if site.args else None)
+        value = next(run.given, site.args[0] if site.args else None)
+        return functools.reduce(lambda x, rounding: rounding.resize_value(x), insertions, value)
     if site.kind == "get_attr":
         return _constant(site.kwargs["value"])
     args, kwargs = resolved(site, run.values)
+    for insertion in insertions:
+        args, kwargs = _inserted(insertion, run, args, kwargs)
     if site.kind == "output":
         return args[0]
     if _contains_unknown(args) or _contains_unknown(kwargs):
@@ -156,11 +172,20 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         raise Unmodelled(f"{site.op_name} has no rule")
     op, preset = row
     hyper = {**preset, **(op.hyper(site.module) if site.module is not None else {})}
-    override = run.overrides.get(site.index)
+    override = run.override(keys)
     if override:
         args, kwargs = _overridden(op, run, args, {**hyper, **kwargs}, override)
         hyper = {}
     return _apply(op, run, args, {**hyper, **kwargs})
+
+
+def _inserted(
+    insertion: Insertion, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(insertion, CropBack):
+        return insertion.resize((args, kwargs), next(x for x in run.inputs if isinstance(x, Tensor)))
+    assert not isinstance(insertion, RoundUp)
+    return insertion.resize((args, kwargs))
 
 
 def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

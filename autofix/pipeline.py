@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from autofix.analyse import Analysis, analyse, everything, follow_program
-from autofix.capture import Capture, capture_plain
+from autofix.analyse import Analysis
 from autofix.change import Edit, Insert
-from autofix.errors import UsageError
+from autofix.changes import Changes
+from autofix.errors import CaptureError, InternalError, UsageError
 from autofix.fault import Fault
 from autofix.findings import find_faults
 from autofix.inputs import box_of, input_shapes, sizes_of
+from autofix.ladder import Followed, Plain, climb
 from autofix.meta import to_meta
 from autofix.outcome import Report
 from autofix.places import edits_located, located
-from autofix.program import InputShapes
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
-from autofix.size import BATCH
 from autofix.verify import Verdict, certify, computes, failing_run, run_points
 
 if TYPE_CHECKING:
-    from autofix.solve.knobs import Setting
+    from autofix.solve.request import Request, Solution
 
-START = 64  # the size whose path is followed first
 STRATEGIES = ("fewest", "same", "preserve")
 
 
@@ -44,9 +43,8 @@ def check_model(
     input_shape: such as (1, 3, "H", "W"); inferred from the first convolution otherwise
     Raises UsageError, CaptureError.
     """
-    inputs = _inputs(model, input_shape, example_inputs)
-    box = box_of(inputs.axes, 1 if min_input is None else min_input, max_input)
-    _, analysis = describe(model, inputs)
+    _, analysis = describe(model, input_shape, example_inputs)
+    box = box_of(analysis.inputs.axes, 1 if min_input is None else min_input, max_input)
     return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
 
 
@@ -67,64 +65,69 @@ def fix_model(
     """The smallest change after which every size from min_input on works, applied to a copy of the model.
 
     reference: the size the model was built for, which breaks ties between equally small changes
+    strategy:  "fewest" edits, "same" padding, or "preserve" every output that the model already gives
     allow:     the hyperparameters that may change: padding, stride, ceil_mode, output_padding, dilation, kernel_size
     frozen:    patterns of layer names that may not change, as "encoder.*"
     Raises UsageError, CaptureError, and InfeasibleError where nothing that is allowed helps.
     """
-    from autofix.solve import repair, search
-    from autofix.solve.knobs import check_frozen, overrides_of
+    from autofix.solve.knobs import check_frozen
+    from autofix.solve.request import Request, Solution
+    from autofix.solve.strategy import STRATEGIES as SOLVERS
 
-    inputs = _inputs(model, input_shape, example_inputs)
-    box = box_of(inputs.axes, min_input, max_input)
+    deadline = time.monotonic() + (60.0 if time_limit is None else time_limit)
     allow, frozen = _checked_choices(strategy, allow, frozen)
-    captured, analysis = describe(model, inputs)
-    programs = captured.evaluating, captured.training
-    check_frozen(programs, frozen)
+    captured, analysis = describe(model, input_shape, example_inputs)
+    check_frozen(captured.programs, frozen)
+    box = box_of(analysis.inputs.axes, min_input, max_input)
     before = Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
-    request = repair.Request(box, allow, frozen, _reference(reference, before), repair.deadline(time_limit))
-
-    def analysed(setting: Setting) -> Analysis:
-        overrides = {id(program): overrides_of(program, setting) for program in programs}
-        return _analysed(captured, inputs, overrides)
-
-    solve = repair.same if strategy == "same" else repair.fewest
-    found = solve(analysis, request, analysed) if before.faults else search.Found({}, analysis, True, before.ok, 0)
-    if isinstance(found, search.NotFound):
-        raise repair.infeasible(found, before.faults, request)
-    return _finish(model, captured, before, request, found, strategy, inplace)
+    if analysis.unmodelled:
+        raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
+    request = Request(captured.analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)
+    solution = Solution(Changes(), analysis, True) if before.ok else SOLVERS[strategy](request)
+    return _finish(model, captured, before, request, solution, strategy, inplace)
 
 
 def _finish(
-    model: nn.Module, captured: Capture, before: Report, request: Any, found: Any, strategy: str, inplace: bool
+    model: nn.Module,
+    captured: Plain | Followed,
+    before: Report,
+    request: Request,
+    solution: Solution,
+    strategy: str,
+    inplace: bool,
 ) -> Fix:
     """Rewrite, prove, run."""
-    from autofix.rewrite import edited_copy, graph_module, keys_of_calls, with_forward_of
-    from autofix.solve.knobs import overrides_of
-    from autofix.solve.repair import edits_of
+    from autofix.rewrite import edited_copy, graph_module, needs_graph, with_forward_of
+    from autofix.solve.words import edits_of, inserts_of
 
-    program, box, inputs = captured.evaluating, before.box, captured.evaluating.inputs
-    report = Report(before.model_name, found.analysis, box, find_faults(found.analysis, box))
-    overrides = {id(p): overrides_of(p, found.setting) for p in (captured.evaluating, captured.training)}
-    certificates, why = certify(found.analysis, box, overrides)
-    patched = edited_copy(model, program, found.setting, inplace)
-    graph = graph_module(patched, program, found.setting)
-    if keys_of_calls(found.setting):
-        patched = with_forward_of(patched, graph)
+    box, inputs, changes = before.box, before.analysis.inputs, solution.changes
+    report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
+    certificates, why = certify(solution.analysis, box, changes)
+    patched = edited_copy(model, changes, inplace)
     points = run_points(box, [fault.size for fault in before.faults])
+    graph = graph_module(captured.record(patched, changes, points[0]), changes, before.model_name)
+    if needs_graph(changes):
+        if len(solution.analysis.evaluating.pieces) > 1:
+            raise CaptureError(f"{before.model_name} needs a change of forward, which differs from size to size")
+        patched = with_forward_of(patched, graph)
     sizes = tuple(box[axis][0] for axis in range(len(inputs.axes)))
     failure = failing_run(to_meta(patched), inputs, points) or computes(patched, inputs, sizes)
     if failure:
-        raise AssertionError(f"the repaired model fails {failure}; this is a bug in autofix")
+        raise InternalError(f"the repaired model fails {failure}")
     verdict = Verdict(certificates, tuple(tuple(p[a] for a in range(len(sizes))) for p in points), sizes, why)
-    edits = edits_located(edits_of(before.analysis, found.setting, request, before.faults), model)
-    original = None if inplace else model
-    return Fix(patched, graph, edits, (), strategy, found.optimal, before, report, verdict, "", original)
-
-
-def _inputs(model: nn.Module, input_shape: Any, example_inputs: Any) -> InputShapes:
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"autofix takes a torch.nn.Module, not {type(model).__name__}")
-    return input_shapes(model, input_shape, example_inputs)
+    return Fix(
+        model=patched,
+        graph_module=graph,
+        edits=edits_located(edits_of(request, solution, before.faults), model),
+        inserts=inserts_of(request, solution, before.faults),
+        strategy=strategy,
+        optimal=solution.optimal,
+        before=before,
+        report=report,
+        verdict=verdict,
+        solve="; ".join(solution.notes),
+        original=None if inplace else model,
+    )
 
 
 def _checked_choices(strategy: str, allow: Any, frozen: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -146,16 +149,12 @@ def _reference(reference: Any, before: Report) -> tuple[int, ...]:
     return tuple(max(low, minimum or low) for low, minimum in zip(lowest, before.minimum_input, strict=True))
 
 
-def describe(model: nn.Module, inputs: InputShapes) -> tuple[Capture, Analysis]:
+def describe(model: nn.Module, input_shape: Any, example_inputs: Any) -> tuple[Plain | Followed, Analysis]:
     """Capture and analyse: the exact sizes of a model, at every input size."""
-    captured = capture_plain(to_meta(model), inputs)
-    return captured, _analysed(captured, inputs, {})
-
-
-def _analysed(captured: Capture, inputs: InputShapes, overrides: Any) -> Analysis:
-    box = everything(len(inputs.axes))
-    start = {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), START)}
-    return analyse(follow_program((captured.evaluating, captured.training), box, overrides), inputs, box, start)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"autofix takes a torch.nn.Module, not {type(model).__name__}")
+    inferred = input_shape is None and example_inputs is None
+    return climb(model, input_shapes(model, input_shape, example_inputs), inferred)
 
 
 __all__ = ["Edit", "Fault", "Fix", "Insert", "Report", "ShapeRow", "ShapesTable", "check_model", "fix_model", "shapes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -35,10 +35,11 @@ class Place:
         """File, line and stripped source text."""
         import linecache
 
-        line = self.positions[0]
+        line, end_line, _, end_column = self.positions
         if line is None:
             return None
-        return Location(self.code.co_filename, line, linecache.getline(self.code.co_filename, line).strip())
+        file = self.code.co_filename
+        return Location(file, line, linecache.getline(file, line).strip(), end_line, end_column)
 
     @property
     def positions(self) -> tuple[int | None, int | None, int | None, int | None]:
@@ -120,32 +121,41 @@ class Program:
 
 
 def read_graph(
-    graph: fx.Graph, root: nn.Module, places: dict[str, Place], trains: Callable[[nn.Module], bool]
+    graph: fx.Graph, root: nn.Module, places: Mapping[str, Place], trains: Callable[[nn.Module], bool]
 ) -> tuple[Site, ...]:
     """The sites of an fx graph."""
     index = {node: position for position, node in enumerate(graph.nodes)}
+    return tuple(site_of(node, index, root, places, trains) for node in graph.nodes)
 
-    def translate(value: Any) -> Any:
-        if isinstance(value, fx.Node):
-            return Ref(index[value])
-        if isinstance(value, slice):
-            return slice(translate(value.start), translate(value.stop), translate(value.step))
-        if isinstance(value, tuple):
-            items = [translate(item) for item in value]
-            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-        if isinstance(value, list):
-            return [translate(item) for item in value]
-        if isinstance(value, dict):
-            return {key: translate(item) for key, item in value.items()}
-        return value
 
-    def site(node: fx.Node) -> Site:
-        module = root.get_submodule(node.target) if node.op == "call_module" else None  # type: ignore[arg-type]
-        name = node.target if isinstance(node.target, str) and node.op == "call_module" else node.name
-        train = trains(module) if module is not None else True
-        args, kwargs = translate(node.args), {k: translate(v) for k, v in node.kwargs.items()}
-        if node.op == "get_attr":
-            kwargs = {"value": attrgetter(str(node.target))(root)}
-        return Site(index[node], name, node.op, node.target, args, kwargs, module, train, places.get(node.name))
+def site_of(
+    node: fx.Node,
+    index: Mapping[fx.Node, int],
+    root: nn.Module,
+    places: Mapping[str, Place],
+    trains: Callable[[nn.Module], bool],
+) -> Site:
+    """One node, with references to earlier sites in the place of nodes."""
+    module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
+    name = str(node.target) if module is not None else node.name
+    args = _translate(node.args, index)
+    kwargs = {key: _translate(value, index) for key, value in node.kwargs.items()}
+    if node.op == "get_attr":
+        kwargs = {"value": attrgetter(str(node.target))(root)}
+    train = trains(module) if module is not None else True
+    return Site(index[node], name, node.op, node.target, args, kwargs, module, train, places.get(node.name))
 
-    return tuple(site(node) for node in graph.nodes)
+
+def _translate(value: Any, index: Mapping[fx.Node, int]) -> Any:
+    if isinstance(value, fx.Node):
+        return Ref(index[value])
+    if isinstance(value, slice):
+        return slice(*(_translate(item, index) for item in (value.start, value.stop, value.step)))
+    if isinstance(value, tuple):
+        items = [_translate(item, index) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(value, list):
+        return [_translate(item, index) for item in value]
+    if isinstance(value, dict):
+        return {key: _translate(item, index) for key, item in value.items()}
+    return value

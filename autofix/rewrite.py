@@ -1,50 +1,89 @@
-"""Program + Solution -> a patched model of the same class, and a GraphModule that computes the same."""
+"""Program + Changes -> a patched model of the same class, and a GraphModule that computes the same."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import fx, nn
 
-from autofix.capture import trace_graph
-from autofix.errors import CaptureError
-from autofix.program import Program
+from autofix.capture import Recording
+from autofix.changes import Changes, key_maker
+from autofix.functional import as_function
+from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
+from autofix.interpret import row_of
+from autofix.program import Site
 from autofix.source.attributes import set_knob
-from autofix.solve.knobs import Key, Setting, site_keys
 
 
-def edited_copy(model: nn.Module, program: Program, setting: Setting, inplace: bool = False) -> nn.Module:
+def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn.Module:
     """The same class with the same weights, and the edited layers."""
     result = model if inplace else copy.deepcopy(model)
-    named = {id(module): name for name, module in program.root.named_modules()}
-    for key, knobs in setting.items():
-        if key[0] != "module":
-            continue
-        layer = result.get_submodule(named[key[1]])
-        for knob, value in knobs.items():
-            set_knob(layer, knob, value)
+    for key, knobs in changes.edits.items():
+        if key[0] == "module":
+            for knob, value in knobs.items():
+                set_knob(result.get_submodule(key[1]), knob, value)
     return result
 
 
-def graph_module(model: nn.Module, program: Program, setting: Setting) -> fx.GraphModule:
+def needs_graph(changes: Changes) -> bool:
+    """Whether something changes between the layers, which no layer's attribute can express."""
+    return bool(changes.inserts) or any(key[0] != "module" for key in changes.edits)
+
+
+def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphModule:
     """The repaired computation as a graph over the repaired model's own layers."""
-    graph, root = trace_graph(model, program)
-    nodes = list(graph.nodes)
-    if [n.op for n in nodes] != [site.kind for site in program.sites]:
-        raise CaptureError("the model traces differently the second time: does it change itself as it runs?")
-    for index, key in site_keys(program).items():
-        if key in setting and key[0] != "module":
-            _edit_call(nodes[index], program, index, setting[key])
+    graph, keys_of = recording.graph, key_maker()
+    source = next(node for node in graph.nodes if node.op == "placeholder")
+    pairs = [(node, site, keys_of(site)) for node, site in zip(list(graph.nodes), recording.sites, strict=True)]
+    for node, site, keys in pairs:
+        if keys[1] in changes.edits and keys[1][0] == "call":
+            _edit_call(graph, node, site, changes.edits[keys[1]])
+        for insertion in changes.inserts.get(keys[1], ()):
+            _insert(graph, node, insertion, source)
+    graph.eliminate_dead_code(_is_impure)
     graph.lint()
-    return fx.GraphModule(root, graph, type(model).__name__)
+    return fx.GraphModule(recording.root, graph, name)
 
 
-def _edit_call(node: fx.Node, program: Program, index: int, knobs: Mapping[str, tuple[int, ...]]) -> None:
-    from autofix.interpret import row_of
+def _is_impure(node: fx.Node) -> bool:
+    """Only arithmetic on sizes is removed where it is not used: a layer may have effects, such as running means."""
+    return node.op != "call_function" or node.is_impure() or node.target not in _ARITHMETIC
 
-    row = row_of(program.sites[index])
+
+_ARITHMETIC: set[Any] = {getattr(__import__("operator"), n) for n in ("add", "sub", "mul", "floordiv", "truediv", "mod", "getitem")}
+_ARITHMETIC |= {getattr, max, min, int, torch.sym_max, torch.sym_min}
+
+
+def _insert(
+    graph: fx.Graph, node: fx.Node, insertion: Fit | Align | Adaptive | RoundUp | CropBack, source: fx.Node
+) -> None:
+    if isinstance(insertion, RoundUp):
+        users = list(node.users)
+        with graph.inserting_after(node):
+            anchor = graph.call_function(getattr, (node, "shape"))
+        with graph.inserting_before(anchor):
+            rounded = insertion.rewrite_value(graph, node)
+        graph.erase_node(anchor)
+        for user in users:
+            user.replace_input_with(node, rounded)
+        return
+    with graph.inserting_before(node):
+        if isinstance(insertion, CropBack):
+            insertion.rewrite(graph, node, source)
+        else:
+            insertion.rewrite(graph, node)
+
+
+def _edit_call(graph: fx.Graph, node: fx.Node, site: Site, knobs: Mapping[str, tuple[int, ...]]) -> None:
+    """Change the arguments of one call; a call of a layer becomes the function it stands for."""
+    if site.module is not None:
+        with graph.inserting_before(node):
+            as_function(graph, node, site.module, knobs)
+        return
+    row = row_of(site)
     assert row is not None
     names = list(row[0].signature.parameters)[1:]
     for knob, value in knobs.items():
@@ -58,7 +97,7 @@ def _edit_call(node: fx.Node, program: Program, index: int, knobs: Mapping[str, 
 
 def with_forward_of(model: nn.Module, graph: fx.GraphModule) -> nn.Module:
     """The model with the graph's forward: a subclass of the same name, for changes that live between the layers."""
-    for name, value in _missing(model, graph):
+    for name, value in _constants(model, graph):
         setattr(model, name, value)
     kind = type(model)
     forward = type(graph).forward
@@ -66,12 +105,11 @@ def with_forward_of(model: nn.Module, graph: fx.GraphModule) -> nn.Module:
     return model
 
 
-def _missing(model: nn.Module, graph: fx.GraphModule) -> Sequence[tuple[str, Any]]:
+def _constants(model: nn.Module, graph: fx.GraphModule) -> Iterator[tuple[str, Any]]:
     """Constants that tracing stored on the graph."""
-    names = {str(n.target).split(".")[0] for n in graph.graph.nodes if n.op == "get_attr"}
-    return [(name, getattr(graph, name)) for name in names if not hasattr(model, name)]
+    for node in graph.graph.nodes:
+        name = str(node.target)
+        if node.op == "get_attr" and "." not in name and not hasattr(model, name):
+            yield name, getattr(graph, name)
 
 
-def keys_of_calls(setting: Setting) -> list[Key]:
-    """The edited calls of functions, which no layer's attribute can express."""
-    return [key for key in setting if key[0] != "module"]

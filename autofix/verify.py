@@ -12,9 +12,9 @@ from torch import nn
 
 from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, check
+from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.fidelity import meta_inputs
-from autofix.interpret import Overrides
 from autofix.meta import undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes
@@ -46,21 +46,21 @@ class Verdict:
         return f"{text}, forward and backward on the CPU at {size}" if size else text
 
 
-def certify(analysis: Analysis, box: Box, overrides: Mapping[int, Overrides]) -> tuple[tuple[Certificate, ...], str]:
-    """A certificate for each mode, or why there is none. `overrides`: id of a program -> its repair."""
+def certify(analysis: Analysis, box: Box, changes: Changes) -> tuple[tuple[Certificate, ...], str]:
+    """A certificate for each mode, or why there is none."""
     found = []
     for mode in analysis.modes:
         if len(mode.pieces) != 1:
             return (), "the model takes different paths at different sizes"
         piece = mode.pieces[0]
         try:
-            found.append(_certificate(mode, piece, box, overrides.get(id(piece.program), {})))
+            found.append(_certificate(mode, piece, box, changes))
         except NotProved as reason:
             return (), str(reason)
     return tuple(found), ""
 
 
-def _certificate(mode: Mode, piece: Piece, box: Box, overrides: Overrides) -> Certificate:
+def _certificate(mode: Mode, piece: Piece, box: Box, changes: Changes) -> Certificate:
     axes = {axis: _cut(mode, piece, axis, bounds) for axis, bounds in box.items()}
     axes[BATCH] = Axis(2 if mode.training else box[BATCH][0], 0, 1)
     for _ in range(MOST_TRIES):
@@ -68,7 +68,7 @@ def _certificate(mode: Mode, piece: Piece, box: Box, overrides: Overrides) -> Ce
             raise NotProved("the sizes repeat only after too many cases")
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         try:
-            count = check(certificate, piece.program, overrides)
+            count = check(certificate, piece.program, changes)
             return Certificate(certificate.axes, mode.training, count)
         except NotProved as reason:
             if not reason.divisor:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from autofix.analyse import Piece
+from autofix.changes import Key, program_keys
 from autofix.errors import UsageError
-from autofix.interpret import UNKNOWN, Overrides, hyper_at, resolved, row_of
+from autofix.interpret import UNKNOWN, hyper_at, resolved, row_of
 from autofix.ops.base import Knob, Tensor
 from autofix.program import Program, Site
 
 KNOBS = ("padding", "stride", "ceil_mode", "output_padding", "dilation", "kernel_size")
 DEFAULT_ALLOW = KNOBS[:4]
-
-Key = tuple[Any, ...]  # what is edited: a module, or one call of a function
-Setting = Mapping[Key, Mapping[str, tuple[int, ...]]]  # key -> knob -> new value per axis (flags: one)
 
 
 @dataclass(frozen=True)
@@ -42,40 +40,29 @@ class Group:
     shape: tuple[tuple[int, int], ...]  # kernel, stride per axis
 
     @property
+    def convolves(self) -> bool:
+        """Whether this is a plain convolution."""
+        row = row_of(self.site)
+        return row is not None and row[0].name == "convolution"
+
+    @property
     def symmetric(self) -> bool:
         """Whether all axes are alike."""
         alike = all(len(set(a.domains)) == 1 and len(set(a.old)) == 1 for a in self.adjustable)
         return alike and len(set(self.shape)) == 1 and len(set(self.dilation)) == 1
 
 
-def site_keys(program: Program, shared: bool = True) -> dict[int, Key]:
-    """The key of each site; `shared` keeps all calls of one module together."""
-    keys: dict[int, Key] = {}
-    seen: dict[Key, int] = {}
-    for site in program.sites:
-        if not site.kind.startswith("call"):
-            continue
-        if site.module is not None and shared:
-            keys[site.index] = ("module", id(site.module))
-            continue
-        base: Key = ("module call", id(site.module)) if site.module is not None else _call_key(site)
-        seen[base] = seen.get(base, 0) + 1
-        keys[site.index] = (*base, seen[base])
-    return keys
-
-
-def _call_key(site: Site) -> Key:
-    place = (site.place.code, site.place.instruction) if site.place else (site.name,)
-    return ("call", site.target, *place)
+def without_stride(group: Group) -> Group:
+    """The group, with its stride as it is."""
+    return replace(group, adjustable=tuple(a for a in group.adjustable if a.knob.name != "stride"))
 
 
 def groups_of(piece: Piece, allow: Iterable[str], frozen: Iterable[str], shared: bool = True) -> list[Group]:
     """Everything a repair may change along one path, in execution order."""
-    keys = site_keys(piece.program, shared)
     together: dict[Key, list[Site]] = {}
-    for site in piece.program.sites:
-        if site.index in keys and not any(fnmatchcase(site.name, pattern) for pattern in frozen):
-            together.setdefault(keys[site.index], []).append(site)
+    for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
+        if site.kind.startswith("call") and not any(fnmatchcase(site.name, pattern) for pattern in frozen):
+            together.setdefault(keys[0 if shared else 1], []).append(site)
     found = [_group(piece, key, sites, set(allow)) for key, sites in together.items()]
     return [group for group in found if group is not None and group.adjustable]
 
@@ -125,18 +112,3 @@ def _adjustable(knob: Knob, hyper: Mapping[str, Any], rank: int) -> Adjustable |
     old = tuple(domain[0] for domain in domains)
     kinds = tuple({v: knob.kind(hyper, axis, v) if v != old[axis] else 0 for v in domains[axis]} for axis in axes)
     return Adjustable(knob, old, domains, kinds)
-
-
-def overrides_of(program: Program, setting: Setting, shared: bool = True) -> Overrides:
-    """A setting as the interpreter takes it: site -> hyperparameter -> value."""
-    if not setting:
-        return {}
-    result = {}
-    for index, key in site_keys(program, shared).items():
-        if key in setting:
-            result[index] = {name: _as_argument(name, value) for name, value in setting[key].items()}
-    return result
-
-
-def _as_argument(name: str, value: tuple[Any, ...]) -> Any:
-    return value[0] if name == "ceil_mode" else value

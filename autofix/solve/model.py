@@ -9,14 +9,15 @@ from typing import Any
 from ortools.sat.python import cp_model
 
 from autofix.analyse import Piece
+from autofix.changes import Changes, Key, Setting
 from autofix.condition import Condition
 from autofix.fault import Code
-from autofix.interpret import Interpreter, Requirement
+from autofix.interpret import Interpreter
 from autofix.ops.base import Tensor, Unmodelled
 from autofix.program import Site
 from autofix.size import Dim, at
 from autofix.solve.expr import Builder, Expr, Infeasible
-from autofix.solve.knobs import Group, Setting, site_keys
+from autofix.solve.knobs import Group
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Choice:
 class RepairModel:
     """Knobs as variables, requirements at each sample as constraints, the tiers of the objective."""
 
-    def __init__(self, groups: Sequence[Group], samples: Iterable[Sample], tied: bool, shared: bool) -> None:
-        self.builder, self.tied, self.shared = Builder(), tied, shared
+    def __init__(self, groups: Sequence[Group], samples: Iterable[Sample], tied: bool, changes: Changes) -> None:
+        self.builder, self.tied, self.changes = Builder(), tied, changes
         self.choices = [choice for group in groups for choice in self._choices(group)]
         self.by_key: dict[Any, list[Choice]] = {}
         for choice in self.choices:
@@ -74,12 +75,8 @@ class RepairModel:
     def add(self, sample: Sample) -> None:
         """Require everything the program requires at one size. Raises Infeasible."""
         program = sample.piece.program
-        overrides = {}
-        for index, key in site_keys(program, self.shared).items():
-            if key in self.by_key:
-                overrides[index] = {c.name: _argument(c) for c in self.by_key[key]}
         dims = [None if d is None else Tensor(tuple(at(x, sample.point) for x in d)) for d in program.inputs.dims()]
-        reader = _Reader(self, dims, sample, overrides)
+        reader = _Reader(self, dims, sample)
         for site in program.sites:
             reader.step(site)
 
@@ -176,19 +173,22 @@ def _argument(choice: Choice) -> Any:
 class _Reader(Interpreter):
     """Reads a program into the model."""
 
-    def __init__(self, owner: RepairModel, inputs: Sequence[Any], sample: Sample, overrides: Any) -> None:
-        super().__init__(inputs, {}, sample.point, overrides)
+    def __init__(self, owner: RepairModel, inputs: Sequence[Any], sample: Sample) -> None:
+        super().__init__(inputs, {}, sample.point, owner.changes)
         self.owner, self.training_now = owner, sample.training
-        self.keys = site_keys(sample.piece.program, owner.shared)
-        self.seen: set[Condition] = set()
+        self.choices: list[Choice] = []
+
+    def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
+        self.choices = [choice for key in dict.fromkeys(keys) for choice in self.owner.by_key.get(key, ())]
+        return {choice.name: _argument(choice) for choice in self.choices}
 
     def step(self, site: Site) -> Any:
+        self.choices = []
         value = super().step(site)
-        choices = self.owner.by_key.get(self.keys.get(site.index))
-        if choices and isinstance(value, Tensor):
+        if self.choices and isinstance(value, Tensor):
             source = _first_tensor(site, self.values)
             if source is not None:
-                self.owner.keep_seeing(choices, source.shape[-len(choices[0].group.dilation) :])
+                self.owner.keep_seeing(self.choices, source.shape[-len(self.choices[0].group.dilation) :])
         return value
 
     def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
@@ -209,5 +209,3 @@ def _first_tensor(site: Site, values: Sequence[Any]) -> Tensor | None:
     found = (values[index] for index in references((site.args, site.kwargs)))
     return next((value for value in found if isinstance(value, Tensor)), None)
 
-
-__all__ = ["Choice", "RepairModel", "Requirement", "Sample", "sees"]

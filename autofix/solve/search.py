@@ -10,9 +10,10 @@ from typing import Any, Final
 from ortools.sat.python import cp_model
 
 from autofix.analyse import Analysis, Mode
+from autofix.changes import Changes, Setting
 from autofix.condition import Box
 from autofix.size import BATCH
-from autofix.solve.knobs import Group, Setting
+from autofix.solve.knobs import Group
 from autofix.solve.model import RepairModel, Sample
 
 MOST_ROUNDS: Final = 400
@@ -57,7 +58,7 @@ class Question:
     analyse: Callable[[Setting], Analysis]
     cost: Callable[[Setting], int]
     tied: bool
-    shared: bool = True
+    changes: Changes = Changes()
     deadline: float = field(default_factory=lambda: time.monotonic() + 60)
 
 
@@ -66,7 +67,7 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
     samples = list(_corner(original, question.box))
     optimal, blocked = True, list[Setting]()
     for rounds in range(1, MOST_ROUNDS):
-        model = RepairModel(question.groups, samples, question.tied, question.shared)
+        model = RepairModel(question.groups, samples, question.tied, question.changes)
         for setting in blocked:
             model.forbid(setting)
         answer, proved = _best(model, question)
@@ -77,8 +78,7 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
         analysis = question.analyse(answer)
         failing = first_failure(analysis, question.box)
         if failing is None:
-            complete = analysis.complete and not analysis.unmodelled and _decided(analysis, question.box)
-            return Found(answer, analysis, optimal and not blocked, complete, rounds)
+            return Found(answer, analysis, optimal and not blocked, decided(analysis, question.box), rounds)
         sample = _sample(original, *failing)
         if sample is None or any(s.point == sample.point and s.training == sample.training for s in samples):
             blocked.append(answer)  # the search's reading of this path is too coarse; the analysis decides
@@ -115,7 +115,10 @@ def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] |
     return None
 
 
-def _decided(analysis: Analysis, box: Box) -> bool:
+def decided(analysis: Analysis, box: Box) -> bool:
+    """Whether the formulas prove every size of the box, silent faults included."""
+    if analysis.unmodelled or not analysis.complete:
+        return False
     return all(
         region.covers({**box, BATCH: (2, None) if mode.training else box[BATCH]}).holds
         for mode in analysis.modes

@@ -1,0 +1,230 @@
+"""Operations that a repair inserts: what each does to sizes, and how it is written into a graph.
+
+Sizes are changed in the same plain arithmetic as the operators' formulas, so that analysis, search and the
+certificate's checker all read an insert the same way.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import fx
+
+from autofix.ops.base import Tensor
+from autofix.size import Dim, larger, smaller
+
+Args = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class _Single:
+    """One of its kind at a call: a second one takes the place of the first."""
+
+    def replaces(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def merged(self, other: Any) -> Any:
+        """What does the work of both."""
+        return self
+
+
+@dataclass(frozen=True)
+class Fit(_Single):
+    """Zero-pad the call's input at the end of each of its last axes up to `sizes`."""
+
+    sizes: tuple[int, ...]
+
+    def merged(self, other: Fit) -> Fit:
+        return Fit(tuple(max(a, b) for a, b in zip(self.sizes, other.sizes, strict=True)))
+
+    def resize(self, args: Args) -> Args:
+        return change_operand(args, 0, lambda x: _with_last(x, _each(larger, _last(x, len(self.sizes)), self.sizes)))
+
+    def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
+        x = operands((node.args, node.kwargs), fx.Node)[0]
+        missing = [_call(graph, torch.sym_max, _call(graph, operator.sub, size, n), 0) for n, size in _sizes(graph, x, self.sizes)]
+        _replace(node, 0, _pad(graph, x, missing))
+
+
+@dataclass(frozen=True)
+class Align:
+    """Pad (zeros) or crop an operand of a join, at the end of each of its last `rank` axes, to another's size.
+
+    free: the axis along which the operands are joined, counted from the end, which stays; 0 for none
+    """
+
+    operand: int
+    like: int
+    rank: int
+    free: int = 0
+
+    def resize(self, args: Args) -> Args:
+        like = operands(args, Tensor)[self.like]
+        return change_operand(args, self.operand, lambda x: _with_last(x, self._sizes(x, like)))
+
+    def replaces(self, other: object) -> bool:
+        return isinstance(other, Align) and other.operand == self.operand
+
+    def merged(self, other: Any) -> Any:
+        return self
+
+    def _sizes(self, x: Tensor, like: Tensor) -> list[Dim]:
+        return [x.shape[-d] if d == self.free else like.shape[-d] for d in range(self.rank, 0, -1)]
+
+    def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
+        found = operands((node.args, node.kwargs), fx.Node)
+        x, like = found[self.operand], found[self.like]
+        amounts: list[Any] = []
+        for d in range(self.rank, 0, -1):
+            pair = (_call_size(graph, like, -d), _call_size(graph, x, -d))
+            amounts.append(0 if d == self.free else _call(graph, operator.sub, *pair))
+        _replace(node, self.operand, _pad(graph, x, amounts))
+
+
+@dataclass(frozen=True)
+class Adaptive(_Single):
+    """Average the call's input to fixed sizes."""
+
+    sizes: tuple[int, ...]
+
+    def resize(self, args: Args) -> Args:
+        return change_operand(args, 0, lambda x: _with_last(x, list(self.sizes)))
+
+    def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
+        x = operands((node.args, node.kwargs), fx.Node)[0]
+        pool = getattr(F, f"adaptive_avg_pool{len(self.sizes)}d")
+        _replace(node, 0, _call(graph, pool, x, self.sizes))
+
+
+@dataclass(frozen=True)
+class RoundUp(_Single):
+    """Zero-pad an input at the end of each axis up to the next size that works."""
+
+    least: tuple[int, ...]
+    multiples: tuple[int, ...]
+    offsets: tuple[tuple[int, ...], ...]
+
+    def next(self, n: Dim, axis: int) -> Dim:
+        """The smallest size >= n, at least `least`, that leaves one of the offsets."""
+        n, multiple = larger(n, self.least[axis]), self.multiples[axis]
+        missing: Dim = None
+        for offset in self.offsets[axis]:
+            one = (offset + multiple - n % multiple) % multiple
+            missing = one if missing is None else smaller(missing, one)
+        return n + missing
+
+    def resize_value(self, x: Tensor) -> Tensor:
+        rank = len(self.least)
+        return _with_last(x, [self.next(n, axis) for axis, n in enumerate(_last(x, rank))])
+
+    def rewrite_value(self, graph: fx.Graph, x: fx.Node) -> fx.Node:
+        missing = []
+        for axis, (n, least) in enumerate(_sizes(graph, x, self.least)):
+            at_least = _call(graph, torch.sym_max, n, least)
+            best: Any = None
+            for offset in self.offsets[axis]:
+                multiple = self.multiples[axis]
+                rest = _call(graph, operator.mod, at_least, multiple)
+                one = _call(graph, operator.mod, _call(graph, operator.sub, offset + multiple, rest), multiple)
+                best = one if best is None else _call(graph, torch.sym_min, best, one)
+            missing.append(_call(graph, operator.sub, _call(graph, operator.add, at_least, best), n))
+        return _pad(graph, x, missing)
+
+
+@dataclass(frozen=True)
+class CropBack(_Single):
+    """Crop the outputs that have the input's resolution to the size the input came with."""
+
+    rank: int
+    which: tuple[int, ...]  # positions among the tensors of the output
+
+    def resize(self, args: Args, source: Tensor) -> Args:
+        for position in self.which:
+            args = change_operand(args, position, lambda x: _with_last(x, list(_last(source, self.rank))))
+        return args
+
+    def rewrite(self, graph: fx.Graph, node: fx.Node, source: fx.Node) -> None:
+        for position in self.which:
+            y = operands((node.args, node.kwargs), fx.Node)[position]
+            ends = [_call_size(graph, source, -d) for d in range(self.rank, 0, -1)]
+            index = (..., *(slice(None, end) for end in ends))
+            _replace(node, position, _call(graph, operator.getitem, y, index))
+
+
+Insertion = Fit | Align | Adaptive | RoundUp | CropBack
+
+
+def operands(value: Any, kind: type) -> list[Any]:
+    """The tensors (or nodes) among arguments, in order."""
+    return list(_walk(value, kind))
+
+
+def _walk(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _walk(item, kind)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _walk(item, kind)
+
+
+def change_operand(args: Args, position: int, change: Callable[[Any], Any], kind: type = Tensor) -> Args:
+    """The arguments with one tensor changed."""
+    count = -1
+
+    def visit(value: Any) -> Any:
+        nonlocal count
+        if isinstance(value, kind):
+            count += 1
+            return change(value) if count == position else value
+        if isinstance(value, dict):
+            return {key: visit(item) for key, item in value.items()}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*(visit(item) for item in value))
+        if isinstance(value, tuple | list):
+            return type(value)(visit(item) for item in value)
+        return value
+
+    return tuple(visit(item) for item in args[0]), {key: visit(item) for key, item in args[1].items()}
+
+
+def _last(x: Tensor, rank: int) -> tuple[Dim, ...]:
+    return x.shape[x.ndim - rank :]
+
+
+def _with_last(x: Tensor, sizes: list[Dim]) -> Tensor:
+    return Tensor((*x.shape[: x.ndim - len(sizes)], *sizes))
+
+
+def _each(function: Callable[[Dim, Dim], Dim], left: Any, right: Any) -> list[Dim]:
+    return [function(a, b) for a, b in zip(left, right, strict=True)]
+
+
+def _call(graph: fx.Graph, function: Any, *args: Any) -> Any:
+    return graph.call_function(function, args)
+
+
+def _call_size(graph: fx.Graph, x: fx.Node, dim: int) -> fx.Node:
+    return graph.call_method("size", (x, dim))
+
+
+def _sizes(graph: fx.Graph, x: fx.Node, wanted: tuple[int, ...]) -> list[tuple[fx.Node, int]]:
+    rank = len(wanted)
+    return [(_call_size(graph, x, axis - rank), size) for axis, size in enumerate(wanted)]
+
+
+def _pad(graph: fx.Graph, x: fx.Node, amounts: list[Any]) -> fx.Node:
+    """F.pad at the end of each axis; its list starts from the last one."""
+    pairs = [item for amount in reversed(amounts) for item in (0, amount)]
+    return graph.call_function(F.pad, (x, pairs))
+
+
+def _replace(node: fx.Node, position: int, new: fx.Node) -> None:
+    """Put a node in the place of one of the tensors another node takes."""
+    node.args, node.kwargs = change_operand((node.args, dict(node.kwargs)), position, lambda _: new, fx.Node)

@@ -1,0 +1,203 @@
+"""Capture, rung by rung: the first reading of a model that agrees with what the model really does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from torch import nn
+
+from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
+from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain
+from autofix.changes import Changes
+from autofix.condition import Box
+from autofix.errors import CaptureError
+from autofix.fault import Code
+from autofix.fidelity import follows, meta_inputs
+from autofix.inputs import refined
+from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
+from autofix.meta import to_meta, undisturbed
+from autofix.ops.base import Tensor
+from autofix.program import InputShapes, Program
+from autofix.size import BATCH
+from autofix.symbolic import symbolic_program
+
+START: Final = 64  # the size whose path is followed first
+TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The first rung: one trace for every size."""
+
+    captured: Capture
+    inputs: InputShapes
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return self.captured.evaluating, self.captured.training
+
+    def analyse(self, changes: Changes) -> Analysis:
+        """The model's sizes with hyperparameters changed and operations inserted."""
+        box = everything(len(self.inputs.axes))
+        return analyse(follow_program(self.programs, box, changes), self.inputs, box, start(self.inputs), changes)
+
+
+    def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
+        """The trace of a real model that has the meta copy's structure."""
+        return record_plain(model, self.inputs)
+
+
+@dataclass
+class Followed:
+    """The second rung: a trace for each path through the model's own Python."""
+
+    meta: nn.Module
+    inputs: InputShapes
+    trains: Mapping[int, bool]
+    programs: tuple[Program, ...] = ()
+
+    def analyse(self, changes: Changes) -> Analysis:
+        """As above; the model is traced anew, as its path depends on its sizes."""
+        box = everything(len(self.inputs.axes))
+        analysis = analyse(self._follow(box, changes), self.inputs, box, start(self.inputs), changes)
+        if not self.programs:
+            self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
+        return analysis
+
+    def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
+        """The trace of a real model along one size's path."""
+        tensors = [None if dims is None else Tensor(dims) for dims in self.inputs.dims()]
+        interpreter = Interpreter(tensors, everything(len(self.inputs.axes)), point, changes)
+        with kept_as_it_is(model):
+            program = symbolic_program(model, self.inputs, interpreter, self.trains)
+        return Recording(program.graph, program.sites, model)
+
+    def _follow(self, box: Box, changes: Changes) -> Follow:
+        tensors = [None if dims is None else Tensor(dims) for dims in self.inputs.dims()]
+
+        def follow(training: bool, point: Mapping[int, int]) -> Piece:
+            self.meta.train(training)
+            return self._piece(Interpreter(tensors, box, point, changes), point)
+
+        return follow
+
+    def _piece(self, interpreter: Interpreter, point: Mapping[int, int]) -> Piece:
+        try:
+            with undisturbed():
+                program = symbolic_program(self.meta, self.inputs, interpreter, self.trains)
+        except CaptureError:
+            raise
+        except Exception as error:
+            reason = runs(self.meta, self.inputs, point)
+            if reason is None:
+                raise CaptureError(f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}") from error
+            return refused(interpreter, self.meta, self.inputs, reason)
+        return Piece(program, interpreter.meaning())
+
+
+def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:
+    """A path on which the model's own Python raises."""
+    from torch import fx
+
+    program = Program(tuple(interpreter.sites), fx.Graph(), meta, inputs, "sizes followed through the model's Python")
+    never = Requirement(NEVER, Code.ASSERTION, f"the model raises {reason}", max(0, len(interpreter.values) - 1))
+    known = interpreter.meaning()
+    return Piece(program, Meaning(known.values, (*known.requirements, never), known.conditions, known.unmodelled))
+
+
+def start(inputs: InputShapes) -> dict[int, int]:
+    """The point whose path is followed first."""
+    return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), START)}
+
+
+def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain | Followed, Analysis]:
+    """The first rung that agrees with the model, and its analysis.
+
+    Raises CaptureError where none does, naming what stands in the way.
+    """
+    meta = to_meta(model)
+    try:
+        plain = Plain(capture_plain(meta, inputs), inputs)
+        if inferred and refined(plain.programs[0], inputs) != inputs:
+            inputs = refined(plain.programs[0], inputs)
+            plain = Plain(capture_plain(to_meta(model), inputs), inputs)
+        analysis = plain.analyse({})
+        if not analysis.unmodelled and difference(analysis) is None:
+            return plain, analysis
+        first: tuple[Plain | Followed, Analysis] | None = plain, analysis
+        why = difference(analysis) or ""
+    except CaptureError as error:
+        first, why = None, str(error)
+    return _second(to_meta(model), inputs, first, why)
+
+
+def _second(
+    meta: nn.Module, inputs: InputShapes, first: tuple[Plain | Followed, Analysis] | None, why: str
+) -> tuple[Plain | Followed, Analysis]:
+    meta.train()
+    trains = {id(module): module.training for module in meta.modules()}
+    try:
+        followed = Followed(meta, inputs, trains)
+        analysis = followed.analyse({})
+        why_not = difference(analysis)
+    except CaptureError as error:
+        if first is not None and not why:
+            return first
+        raise CaptureError(f"{error}" if not why else f"{error} (plain tracing: {why})") from error
+    if first is not None and not why and len(first[1].unmodelled) <= len(analysis.unmodelled):
+        return first
+    if why_not is not None:
+        raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
+    return followed, analysis
+
+
+def difference(analysis: Analysis) -> str | None:
+    """Where a trace and the model's own run differ, at a size at which it should work; None where they agree."""
+    for mode in analysis.modes:
+        if mode.training and mode.pieces[0].program is analysis.evaluating.pieces[0].program:
+            continue
+        found = _difference_in(mode, analysis.inputs)
+        if found is not None:
+            return found
+    return None
+
+
+def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
+    count = range(len(inputs.axes))
+    points = [{BATCH: 2, **dict.fromkeys(count, size)} for size in TRIED]
+    working = next((point for point in points if bool(mode.accepts(point))), None)
+    if working is None:
+        working = _any_working(mode, inputs)
+    if working is not None:
+        piece = mode.piece_at(working)
+        if piece is None or piece.meaning.unmodelled:
+            return None
+        return follows(piece.program, piece.meaning, working, mode.training)
+    mode.pieces[0].program.root.train(mode.training)
+    for point in points[:4]:
+        if mode.piece_at(point) is not None and runs(mode.pieces[0].program.root, inputs, point) is None:
+            return f"the model works at {point[0]}, its trace does not"
+    return None
+
+
+def _any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
+    import numpy as np
+
+    sizes = np.arange(1, 1025)
+    point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(inputs.axes)), sizes)}
+    good = np.flatnonzero(np.broadcast_to(mode.accepts(point), sizes.shape))
+    return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), int(good[0]) + 1)} if len(good) else None
+
+
+def runs(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> str | None:
+    """None where the model really runs at a size, on the meta device; else what it raises."""
+    sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
+    try:
+        with undisturbed():
+            meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+

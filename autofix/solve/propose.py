@@ -1,0 +1,232 @@
+"""Failure -> insert: what would mend it without changing any size that worked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from autofix.analyse import Analysis, Mode, Piece
+from autofix.changes import Changes, Key, program_keys
+from autofix.fault import Code
+from autofix.findings import Failure, references
+from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp, operands
+from autofix.interpret import resolved, row_of
+from autofix.ops.base import Tensor
+from autofix.program import Site
+from autofix.region import horizon
+from autofix.size import BATCH, at, axes
+from autofix.solve.request import Request
+
+JOINS = (Code.JOIN, Code.BROADCAST)
+HEADS = (Code.HEAD, Code.RESHAPE, Code.BATCH)
+KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
+
+Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
+
+
+def proposal(failure: Failure, request: Request) -> Proposal:
+    """Inserts for one failure; () where none is known."""
+    code = failure.requirement.code
+    if code in JOINS:
+        return tuple(_align(failure))
+    if code in HEADS:
+        return tuple(_adaptive(failure, request))
+    if code in KERNELS:
+        return tuple(_fit(failure))
+    return ()
+
+
+def apply(changes: Changes, inserts: Proposal) -> Changes:
+    """The changes with more inserts."""
+    for key, insertion in inserts:
+        changes = changes.with_insert(key, insertion)
+    return changes
+
+
+def _align(failure: Failure) -> Iterator[tuple[Key, Align]]:
+    """Give every operand of a join the size of the one that was not upsampled."""
+    piece, site = failure.piece, failure.piece.program.sites[failure.requirement.site]
+    args = resolved(site, piece.meaning.values)
+    tensors = operands(args, Tensor)
+    refs = [ref for ref in references((site.args, site.kwargs)) if isinstance(piece.meaning.values[ref], Tensor)]
+    ranks = {tensor.ndim for tensor in tensors}
+    if len(tensors) != len(refs) or len(ranks) != 1 or len(tensors) < 2:
+        return
+    rank = ranks.pop() - 2
+    free = _joined_axis(site, rank + 2)
+    like = _skip(piece, refs)
+    key = program_keys(piece.program)[site.index][1]
+    for position, tensor in enumerate(tensors):
+        spatial = [d for d in range(1, rank + 1) if d != free]
+        if position != like and any(tensor.shape[-d] != tensors[like].shape[-d] for d in spatial):
+            yield key, Align(position, like, rank, free)
+
+
+def _joined_axis(site: Site, ndim: int) -> int:
+    """The axis of a cat, counted from the end; 0 where the operands are added or the axis is not spatial."""
+    if site.op_name not in ("cat", "concat", "concatenate"):
+        return 0
+    dim = site.kwargs.get("dim", site.kwargs.get("axis", site.args[1] if len(site.args) > 1 else 0))
+    from_end = ndim - dim % ndim
+    return from_end if from_end <= ndim - 2 else 0
+
+
+def _skip(piece: Piece, refs: list[int]) -> int:
+    """Which operand is the skip: the one whose own branch has the fewest upsamplings; the first of equals."""
+    branches = [_ancestors(piece, ref) for ref in refs]
+    common = set.intersection(*branches)
+    ups = [sum(_upsamples(piece.program.sites[i]) for i in branch - common) for branch in branches]
+    return ups.index(min(ups))
+
+
+def _upsamples(site: Site) -> bool:
+    row = row_of(site) if site.kind.startswith("call") else None
+    return row is not None and row[0].name in ("transposed convolution", "transposed convolution layer", "interpolate", "upsample", "pixel shuffle", "max unpool")
+
+
+def _ancestors(piece: Piece, ref: int) -> set[int]:
+    found, queue = set[int](), [ref]
+    while queue:
+        index = queue.pop()
+        if index not in found:
+            found.add(index)
+            site = piece.program.sites[index]
+            queue += references((site.args, site.kwargs))
+    return found
+
+
+def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
+    """Pad the input of a kernel up to the smallest size at which it fits."""
+    piece, requirement = failure.piece, failure.requirement
+    site = piece.program.sites[requirement.site]
+    tensors = operands(resolved(site, piece.meaning.values), Tensor)
+    if not tensors or tensors[0].ndim < 3 or requirement.needs is None or requirement.gets is None:
+        return
+    x = tensors[0]
+    rank = min(x.ndim - 2, 3)
+    spatial = x.shape[x.ndim - rank :]
+    where = axes(requirement.gets) - {BATCH} or failure.requirement.condition.axes - {BATCH}
+    sizes = [0] * rank
+    for position, dim in enumerate(spatial):
+        if axes(dim) & where:
+            lacking = at(requirement.needs, failure.point) - at(requirement.gets, failure.point)
+            sizes[position] = int(at(dim, failure.point)) + int(lacking)
+    if any(sizes):
+        yield program_keys(piece.program)[site.index][1], Fit(tuple(sizes))
+
+
+def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive]]:
+    """Average to the size that the head was made for, before the reshape or the fixed pool that leads to it."""
+    piece = failure.piece
+    start = _flatten_before(piece, failure.requirement.site)
+    reference = working_size(request)
+    if start is None or reference is None:
+        return
+    source = _source(piece, start)
+    pool = _fixed_pool(piece, source) if source is not None else None
+    if pool is not None:
+        start, source = pool, _source(piece, pool)
+    value = piece.meaning.values[source] if source is not None else None
+    if not isinstance(value, Tensor) or value.ndim < 3:
+        return
+    sizes = tuple(int(at(dim, reference)) for dim in value.shape[2:])
+    yield program_keys(piece.program)[start][1], Adaptive(sizes)
+
+
+def _flatten_before(piece: Piece, site: int) -> int | None:
+    """The call on the way to a site that turns a map into a vector."""
+    current: int | None = site
+    while current is not None:
+        source = _source(piece, current)
+        if source is None:
+            return None
+        before, after = piece.meaning.values[source], piece.meaning.values[current]
+        if isinstance(before, Tensor) and before.ndim >= 3 and isinstance(after, Tensor) and after.ndim < before.ndim:
+            return current
+        current = source
+    return None
+
+
+def _source(piece: Piece, site: int) -> int | None:
+    call = piece.program.sites[site]
+    return next((r for r in references((call.args, call.kwargs)) if isinstance(piece.meaning.values[r], Tensor)), None)
+
+
+def _fixed_pool(piece: Piece, site: int) -> int | None:
+    """The pool just before, neutral operators apart."""
+    current: int | None = site
+    while current is not None:
+        row = row_of(piece.program.sites[current]) if piece.program.sites[current].kind.startswith("call") else None
+        if row is None:
+            return None
+        if row[0].name == "average pool":
+            return current
+        source = _source(piece, current)
+        if source is None or piece.meaning.values[source] != piece.meaning.values[current]:
+            return None
+        current = source
+    return None
+
+
+def working_size(request: Request) -> dict[int, int] | None:
+    """The reference size if the model accepts it, else the smallest size it accepts on all axes alike."""
+    mode = request.original.evaluating
+    count = len(request.reference)
+    reference = {BATCH: 2, **dict(enumerate(request.reference))}
+    tried = [reference, *({BATCH: 2, **dict.fromkeys(range(count), n)} for n in (224, 299, 256, 32, 64, 128, *range(1, 640)))]
+    return next((point for point in tried if bool(mode.accepts(point))), None)
+
+
+def rounding(request: Request) -> Proposal:
+    """Pad the input up to the next size that works everywhere, and crop what has its resolution; () if nothing fits."""
+    analysis, count = request.original, len(request.reference)
+    cuts = [_cut(analysis, request, axis) for axis in range(count)]
+    piece = analysis.evaluating.pieces[0]
+    if len(analysis.evaluating.pieces) > 1 or any(cut is None for cut in cuts):
+        return ()
+    least, multiples, offsets = zip(*(cut for cut in cuts if cut is not None), strict=True)
+    keys = program_keys(piece.program)
+    inserts: list[tuple[Key, RoundUp | CropBack]] = []
+    for site, value in zip(piece.program.sites, piece.meaning.values, strict=True):
+        if site.kind == "placeholder" and isinstance(value, Tensor) and value.ndim == count + 2:
+            inserts.append((keys[site.index][1], RoundUp(least, multiples, offsets)))
+    which = _same_resolution(analysis.evaluating, count)
+    if which:
+        inserts.append((keys[-1][1], CropBack(count, which)))
+    return tuple(inserts)
+
+
+def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tuple[int, ...]] | None:
+    """Least size, multiple and offsets of the sizes accepted along an axis; None where these are not all of them."""
+    regions = [mode.accepted for mode in analysis.modes]
+    growth = horizon(regions, axis)
+    if growth is None or any(region.empty for region in regions):
+        return None
+    curves = [curve for region in regions for at_axis, curve in region.single if at_axis == axis]
+    accepted = [n for n in range(1, growth.settled + 2 * growth.period + 1) if all(curve(n) for curve in curves)]
+    tail = [n for n in accepted if n > growth.settled]
+    if not tail:
+        return None
+    offsets = tuple(sorted({n % growth.period for n in tail}))
+    least = next(n for n in accepted if n % growth.period in offsets and _regular(n, accepted, offsets, growth.period))
+    lowest = request.box[axis][0]
+    return (least, growth.period, offsets) if all(n >= least for n in accepted if n >= lowest) else None
+
+
+def _regular(n: int, accepted: list[int], offsets: tuple[int, ...], period: int) -> bool:
+    """Whether from n on exactly the offsets are accepted."""
+    return all((m in accepted) == (m % period in offsets) for m in range(n, accepted[-1] + 1))
+
+
+def _same_resolution(mode: Mode, rank: int) -> tuple[int, ...]:
+    """Which tensors of the output have the input's resolution, at sizes that work."""
+    piece = mode.pieces[0]
+    source = next(v for v in piece.meaning.values if isinstance(v, Tensor))
+    tensors = operands(piece.meaning.values[-1], Tensor)
+    points = [{BATCH: 2, **dict.fromkeys(range(rank), n)} for n in range(1, 400)]
+    working = [point for point in points if bool(mode.accepts(point))][:6]
+
+    def same(tensor: Tensor) -> bool:
+        pairs = list(zip(tensor.shape[-rank:], source.shape[-rank:], strict=True))
+        return tensor.ndim == source.ndim and all(at(a, p) == at(b, p) for p in working for a, b in pairs)
+
+    return tuple(position for position, tensor in enumerate(tensors) if tensor.ndim > rank and same(tensor))

@@ -1,0 +1,43 @@
+"""What is asked of a repair, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autofix.analyse import Analysis
+from autofix.changes import Changes
+from autofix.condition import Box
+
+
+@dataclass(frozen=True)
+class Request:
+    """The model's sizes, and what the user asked of a repair.
+
+    analyse:   changes -> the model's analysis with them
+    original:  the analysis without any
+    deadline:  in seconds of time.monotonic()
+    """
+
+    analyse: Callable[[Changes], Analysis]
+    original: Analysis
+    box: Box
+    allow: tuple[str, ...]
+    frozen: tuple[str, ...]
+    reference: tuple[int, ...]
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Changes after which every size asked for works.
+
+    analysis: of the model with the changes
+    optimal:  no cheaper changes exist (proved by the solver)
+    notes:    what was established on the way, such as the proof that no edit can do it
+    """
+
+    changes: Changes
+    analysis: Analysis
+    optimal: bool
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,136 @@
+"""The strategies: fewest, same and preserve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from autofix.analyse import Analysis
+from autofix.changes import Changes, Key
+from autofix.findings import Failure, failures
+from autofix.solve.edits import fewest_edits
+from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
+from autofix.solve.request import Request, Solution
+from autofix.solve.same import same_padding
+from autofix.solve.search import Found, NotFound, decided
+from autofix.solve.words import refusal, static_proof
+
+MOST_INSERTS: Final = 200
+ROUND_COUNTS: Final = 2  # padding the input and cropping the output
+
+
+def fewest(request: Request) -> Solution:
+    """The fewest edits; where the solver proves that none will do, the fewest inserts, then the fewest edits.
+
+    Raises InfeasibleError.
+    """
+    found = _edits(request, Changes())
+    if isinstance(found, Solution):
+        return found
+    inserted = _with_inserts(request)
+    rounded = _rounded(request)
+    if rounded is not None and (inserted is None or len(_calls(inserted.changes)) > ROUND_COUNTS):
+        inserted = rounded
+    if inserted is None:
+        raise refusal(found, request)
+    notes = (static_proof(found), *inserted.notes)
+    return Solution(inserted.changes, inserted.analysis, inserted.optimal and found.certain, notes)
+
+
+def _edits(request: Request, changes: Changes) -> Solution | NotFound:
+    """Edits alone: of layers, and where that fails of single calls of a layer that is called several times."""
+    found = fewest_edits(request, changes)
+    if isinstance(found, NotFound) and found.certain and _shares_layers(request):
+        split = fewest_edits(request, changes, shared=False)
+        found = split if isinstance(split, Found) else found
+    if isinstance(found, NotFound):
+        return found
+    return Solution(changes.with_edits(found.setting), found.analysis, found.optimal)
+
+
+def _shares_layers(request: Request) -> bool:
+    sites = [site for site in request.original.evaluating.pieces[0].program.sites if site.module is not None]
+    return len({id(site.module) for site in sites}) < len(sites)
+
+
+def _with_inserts(request: Request) -> Solution | None:
+    """Add inserts at the joins and heads that fail until edits can do the rest, then leave out what is not needed."""
+    changes = Changes()
+    for _ in range(MOST_INSERTS):
+        analysis = request.analyse(changes)
+        more = _next(analysis, request, lambda f: f.requirement.code in JOINS + HEADS) or _next(analysis, request)
+        if more is None:
+            return None
+        if more == changes:
+            return None
+        changes = more
+        found = _edits(request, changes)
+        if isinstance(found, Solution):
+            return _pruned(request, found)
+    return None
+
+
+def _next(
+    analysis: Analysis, request: Request, wanted: Callable[[Failure], bool] = lambda failure: True
+) -> Changes | None:
+    """The analysis's changes with the first insert that mends something; None where nothing does."""
+    for failure in failures(analysis, request.box):
+        if wanted(failure):
+            inserts = proposal(failure, request)
+            if inserts:
+                return apply(analysis.changes, inserts)
+    return None
+
+
+def _pruned(request: Request, solution: Solution) -> Solution:
+    """Without each insert that is not needed; optimal where the solver proves that each is."""
+    needed = True
+    for key in list(solution.changes.inserts):
+        smaller = Changes({}, solution.changes.inserts).without(key)
+        if len(solution.changes.inserts) == 1:
+            break
+        found = _edits(request, smaller)
+        if isinstance(found, Solution):
+            solution = found
+        else:
+            needed = needed and found.certain
+    return Solution(solution.changes, solution.analysis, solution.optimal and needed, solution.notes)
+
+
+def _rounded(request: Request) -> Solution | None:
+    inserts = rounding(request)
+    if not inserts:
+        return None
+    changes = apply(Changes(), inserts)
+    analysis = request.analyse(changes)
+    return Solution(changes, analysis, False) if decided(analysis, request.box) else None
+
+
+def _calls(changes: Changes) -> list[Key]:
+    return [key for key, inserts in changes.inserts.items() for _ in inserts]
+
+
+def preserve(request: Request) -> Solution:
+    """Only inserts that change nothing at the sizes that worked. Raises InfeasibleError."""
+    changes = Changes()
+    for _ in range(MOST_INSERTS):
+        analysis = request.analyse(changes)
+        if decided(analysis, request.box):
+            return Solution(changes, analysis, False)
+        more = _next(analysis, request)
+        if more is None or more.inserts == changes.inserts:
+            break
+        changes = more
+    rounded = _rounded(request)
+    if rounded is None:
+        raise refusal(None, request)
+    return rounded
+
+
+def same(request: Request) -> Solution:
+    """'Same' padding wherever a convolution needs or neighbours a repair; inserts as in `fewest`."""
+    return same_padding(request, fewest(request))
+
+
+STRATEGIES: Final[dict[str, Callable[[Request], Solution]]] = {"fewest": fewest, "same": same, "preserve": preserve}
+

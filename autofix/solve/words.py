@@ -1,0 +1,110 @@
+"""What the search found, in words: edits and inserts with their reasons, proofs and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from autofix.changes import Changes, program_keys
+from autofix.change import Edit, Insert
+from autofix.errors import InfeasibleError
+from autofix.fault import Fault, Safety
+from autofix.findings import find_faults
+from autofix.insertion import Adaptive, Align, Fit, Insertion, RoundUp
+from autofix.program import Site
+from autofix.size import BATCH
+from autofix.solve.edits import all_groups
+from autofix.solve.request import Request, Solution
+from autofix.solve.search import NotFound
+
+
+def edits_of(request: Request, solution: Solution, faults: Sequence[Fault]) -> tuple[Edit, ...]:
+    """The edits, in execution order."""
+    return tuple(_edits(request, solution.changes, faults))
+
+
+def _edits(request: Request, changes: Changes, faults: Sequence[Fault]) -> Iterator[Edit]:
+    groups = {group.key: group for shared in (True, False) for group in all_groups(request, shared)}
+    order = sorted((key for key in changes.edits if key in groups), key=lambda key: groups[key].site.index)
+    for key in order:
+        group = groups[key]
+        for knob, new in changes.edits[key].items():
+            yield Edit(
+                site=group.site.name,
+                op=group.site.op_name,
+                module=group.site.name if group.site.module is not None else None,
+                knob=knob,
+                old=next(a.old for a in group.adjustable if a.knob.name == knob),
+                new=new,
+                axes=request.original.inputs.axes[-len(new) :],
+                why=_why(group.site, faults),
+                called_at=group.site.location,
+                split=group.site.module is not None and key[0] == "call",
+            )
+
+
+def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) -> tuple[Insert, ...]:
+    """The inserts, in execution order; a rounding of the input and its crop are one."""
+    found: list[tuple[int, Insert]] = []
+    for mode in request.original.modes:
+        for piece in mode.pieces:
+            for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
+                for insertion in solution.changes.inserts.get(keys[1], ()):
+                    insert = _insert(site, insertion, _why(site, faults))
+                    if insert is not None and all(insert != other for _, other in found):
+                        found.append((site.index, insert))
+    return tuple(insert for _, insert in sorted(found, key=lambda item: item[0]))
+
+
+def _insert(site: Site, insertion: Insertion, why: str) -> Insert | None:
+    module = site.name if site.module is not None else None
+    place = site.location
+    match insertion:
+        case Fit(sizes):
+            return Insert("fit", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place)
+        case Align(operand, like):
+            return Insert(
+                "align", site.name, site.op_name, why, Safety.IDENTICAL, module, operand=operand, like=like, called_at=place
+            )
+        case Adaptive(sizes):
+            return Insert("adaptive", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place)
+        case RoundUp(least, multiples, offsets):
+            return Insert(
+                "round", site.name, "input", why, Safety.IDENTICAL, None, least, multiples=multiples, offsets=offsets
+            )
+    return None
+
+
+def _why(site: Site, faults: Sequence[Fault]) -> str:
+    """The fault that a change is made for: the one at its own site, else the first."""
+    fault = next((f for f in faults if f.site == site.name), faults[0] if faults else None)
+    if fault is None:
+        return "so that every size works"
+    size = " x ".join(map(str, fault.size))
+    numbers = f" needs {fault.needs}, gets {fault.gets}" if fault.needs is not None else f": {fault.message}"
+    return f"at {size}, {fault.site}{numbers}"
+
+
+def static_proof(found: NotFound) -> str:
+    """What the solver showed of edits alone."""
+    sizes = _sizes(found)
+    if found.certain:
+        return f"no edit of any hyperparameter makes all of the sizes {sizes} work (proved by the solver)"
+    return f"no edit was found that makes all of the sizes {sizes} work ({found.why})"
+
+
+def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
+    """Why there is no repair: the requirements that cannot hold together, each with a counterexample."""
+    faults = find_faults(request.original, request.box)
+    core = tuple(f"{f.site} ({f.op}): {f.message}, at size {' x '.join(map(str, f.size))}" for f in faults)
+    if found is None:
+        text = "no insert that keeps every output mends this"
+    elif found.certain:
+        text = f"no change of {', '.join(request.allow)} and no insert makes all of the sizes {_sizes(found)} work"
+    else:
+        text = f"no repair was found: {found.why}"
+    return InfeasibleError("; ".join((text, *core[:2])), core)
+
+
+def _sizes(found: NotFound) -> str:
+    points = dict.fromkeys(tuple(s.point[axis] for axis in sorted(s.point) if axis != BATCH) for s in found.samples)
+    return ", ".join(" x ".join(map(str, point)) for point in list(points)[:4])

@@ -1,0 +1,286 @@
+"""The second rung: trace a model whose Python looks at sizes, by evaluating each call as it is recorded.
+
+Proxies know their values in terms of sizes. Sizes that are fixed are plain ints to the model's code; others stay
+symbolic through arithmetic, `int`, `max` and `math.ceil`. Where the code branches on one, the path of one chosen
+size is followed and the condition is recorded: the trace stands for the sizes that meet all of them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import fx, nn
+from torch.fx import _symbolic_trace
+
+from autofix import ops
+from autofix.capture import Recorded, Tracer
+from autofix.condition import Condition, equal
+from autofix.errors import CaptureError
+from autofix.interpret import Interpreter
+from autofix.ops.base import Tensor
+from autofix.program import InputShapes, Program, Site, site_of
+from autofix.ratio import Ratio
+from autofix.size import Joint, Size, at
+
+
+class Untraceable(CaptureError):
+    """The model's Python needs something that sizes do not tell."""
+
+
+class Symbol(Recorded):
+    """A proxy that answers what its value tells: Python's questions about sizes, not about data."""
+
+    _is_param = False  # torch.nn.Parameter's isinstance check asks for it
+
+    @property
+    def value(self) -> Any:
+        return self.tracer.values[self.node]  # type: ignore[attr-defined]
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        value = object.__getattribute__(self, "tracer").values.get(object.__getattribute__(self, "node"))
+        return torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
+
+    def __bool__(self) -> bool:
+        value = self.value
+        if isinstance(value, Condition):
+            return self.tracer.interpreter.decide(value)  # type: ignore[attr-defined]
+        if isinstance(value, Size | Joint):
+            return not self.tracer.interpreter.decide(equal(value, 0))  # type: ignore[attr-defined]
+        raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
+
+    def __index__(self) -> int:
+        return self.tracer.pinned(self.value, self.node.name)  # type: ignore[attr-defined]
+
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        value = self.value
+        if isinstance(value, Ratio):
+            return self.tracer.pinned(value.numerator, self.node.name) / value.denominator  # type: ignore[attr-defined]
+        return float(self.__index__())
+
+    def __len__(self) -> int:
+        value = self.value
+        if isinstance(value, Tensor):
+            return self.tracer.pinned(value.shape[0], self.node.name) if value.shape else 0  # type: ignore[attr-defined]
+        return len(value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self[index] for index in range(len(self))])
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.value
+        if isinstance(value, Tensor):
+            if name == "shape":
+                return self.tracer.shape_of(self)  # type: ignore[attr-defined]
+            if name in ("ndim", "device", "dtype", "is_cuda", "requires_grad", "is_nested", "is_quantized"):
+                return self.tracer.trait(value, name)  # type: ignore[attr-defined]
+        if isinstance(value, tuple) and name in getattr(value, "_fields", ()):
+            return self[value._fields.index(name)]  # type: ignore[attr-defined]
+        return super().__getattr__(name)
+
+    def size(self, dim: int | None = None) -> Any:
+        shape = self.tracer.shape_of(self)  # type: ignore[attr-defined]
+        return shape if dim is None else shape[dim]
+
+    def dim(self) -> int:
+        return len(self.value.shape)
+
+    ndimension = dim
+
+    def __ceil__(self) -> Any:
+        return self.tracer.create_proxy("call_function", math.ceil, (self,), {})
+
+    def __floor__(self) -> Any:
+        return self.tracer.create_proxy("call_function", math.floor, (self,), {})
+
+    def __trunc__(self) -> Any:
+        return self.tracer.create_proxy("call_function", int, (self,), {})
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self.tracer.create_proxy("call_function", round, (self,) if digits is None else (self, digits), {})
+
+
+class SymbolicTracer(Tracer):
+    """Records the path that one size takes."""
+
+    def __init__(
+        self,
+        inputs: InputShapes,
+        interpreter: Interpreter,
+        trains: Mapping[int, bool],
+    ) -> None:
+        super().__init__(inputs)
+        self.interpreter, self.trains = interpreter, trains
+        self.values: dict[fx.Node, Any] = {}
+        self.sites: list[Site] = []
+        self.index: dict[fx.Node, int] = {}
+        self.evaluating = False
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return Symbol(node, self)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        self.index[node] = len(self.sites)
+        self.evaluating = True
+        site = site_of(node, self.index, self.root, self.places, lambda m: self.trains.get(id(m), True))
+        self.sites.append(site)
+        self.evaluating = True
+        try:
+            self.values[node] = self.interpreter.step(site)
+        finally:
+            self.evaluating = False
+        return node
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Rules look at a layer's parameters; only the model's own code gets proxies for them."""
+        return attr_val if self.evaluating else super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> Any:
+        proxy = super().create_proxy(kind, target, *args, **kwargs)
+        value = self.values.get(proxy.node)
+        return value if kind != "placeholder" and isinstance(value, int | float | str) else proxy
+
+    def create_arg(self, a: Any) -> Any:
+        return a.node if type(a) is Symbol else super().create_arg(a)
+
+    def shape_of(self, proxy: Symbol) -> tuple[Any, ...]:
+        """The shape as the model's code sees it: ints where they are fixed, symbols where they vary."""
+        whole = None
+        dims: list[Any] = []
+        for position, dim in enumerate(proxy.value.shape):
+            if not isinstance(dim, int):
+                if whole is None:
+                    whole = super().create_proxy("call_function", getattr, (proxy, "shape"), {})
+                dim = super().create_proxy("call_function", operator.getitem, (whole, position), {})
+            dims.append(dim)
+        return Shape(dims)
+
+    def trait(self, value: Tensor, name: str) -> Any:
+        """What a meta tensor says of itself, sizes apart."""
+        if name == "ndim":
+            return value.ndim
+        return getattr(torch.empty(0, device="meta"), name)
+
+    def pinned(self, value: Any, name: str) -> int:
+        """A size as a number: from here on the trace stands for inputs that give this very number."""
+        if isinstance(value, int):
+            return value
+        if not isinstance(value, Size | Joint):
+            raise Untraceable(f"{name}: the model needs the value of {type(value).__name__} as a number")
+        number = int(at(value, self.interpreter.point))
+        self.interpreter.conditions.append(equal(value, number))
+        return number
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        return bool(obj)
+
+
+class Shape(tuple[Any, ...]):
+    """A torch.Size whose entries may be symbols."""
+
+    __slots__ = ()
+
+    def numel(self) -> Any:
+        return math.prod(self)
+
+    def __getitem__(self, index: Any) -> Any:
+        item = super().__getitem__(index)
+        return Shape(item) if isinstance(index, slice) else item
+
+
+def symbolic_program(
+    meta: nn.Module, inputs: InputShapes, interpreter: Interpreter, trains: Mapping[int, bool]
+) -> Program:
+    """Trace a model on the meta device along the path of the interpreter's point.
+
+    Raises Untraceable, or whatever the model itself raises at this size.
+    """
+    tracer = SymbolicTracer(inputs, interpreter, trains)
+    with _python_on_symbols(meta):
+        graph = tracer.trace(meta)
+    return Program(tuple(tracer.sites), graph, meta, inputs, "sizes followed through the model's Python")
+
+
+def _is_symbol(value: Any) -> bool:
+    if type(value) is Symbol:
+        return True
+    return isinstance(value, tuple | list) and any(type(item) is Symbol for item in value)
+
+
+def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The builtin, which becomes a node of the graph where it is given a symbol."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = next((a for a in args if _is_symbol(a)), None)
+        if found is None or kwargs:
+            return function(*args, **kwargs)
+        symbol = found if type(found) is Symbol else next(a for a in found if type(a) is Symbol)
+        return symbol.tracer.create_proxy("call_function", function, args, {})
+
+    return call
+
+
+class _IntMeta(type):
+    """`int` as the model's own modules see it while they are traced."""
+
+    def __call__(cls, *args: Any) -> Any:
+        return _recorded(int)(*args)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, int)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is int or other is cls
+
+    def __hash__(cls) -> int:
+        return hash(int)
+
+
+class _Int(metaclass=_IntMeta):
+    pass
+
+
+@contextmanager
+def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
+    """Let min, max and int record what they do to symbols; trace through functions that plain fx would not enter."""
+    described = {key: value for key, value in _symbolic_trace._wrapped_fns_to_patch.items() if _has_row(key)}
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(builtins, "max", _recorded(max)))
+        stack.enter_context(patch.object(builtins, "min", _recorded(min)))
+        stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
+        for module in _user_modules(meta):
+            stack.enter_context(patch.dict(module.__dict__, {"int": module.__dict__.get("int", _Int)}))
+        yield
+
+
+def _has_row(key: Any) -> bool:
+    module, name = next((m for m in list(sys.modules.values()) if id(getattr(m, "__dict__", None)) == key[0]), None), key[1]
+    return module is not None and ops.lookup(module.__dict__.get(name)) is not None
+
+
+def _user_modules(meta: nn.Module) -> list[ModuleType]:
+    """The Python modules that hold the code of the model's layers, and of the functions these import."""
+    names = {base.__module__ for layer in meta.modules() for base in type(layer).__mro__}
+    found = {name: sys.modules[name] for name in names if name in sys.modules and not name.startswith(("torch.", "builtins"))}
+    for module in list(found.values()):
+        for value in list(vars(module).values()):
+            home = getattr(value, "__module__", None) if callable(value) else None
+            if home in sys.modules and home.split(".")[0] == module.__name__.split(".")[0]:
+                found[home] = sys.modules[home]
+    found.pop("builtins", None)
+    return list(found.values())
