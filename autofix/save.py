@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from autofix.errors import AutofixError, UsageError
+from autofix.insertion import operands
 from autofix.made import Made, made_of
 from autofix.manifest import make_manifest
+from autofix.ops.base import Tensor
 from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch
 from autofix.source.output import output_files, write_beside, write_in_place
 from autofix.source.patch import SourcePatch, patch_source
@@ -163,6 +165,7 @@ def _options(fix: Fix) -> dict[str, Any]:
         "origin": made.origin,
         "is_user": made.is_user,
         "calls": _calls(fix),
+        "cropped": _cropped(fix),
     }
 
 
@@ -199,3 +202,15 @@ def _write(
     beside = made.file is not None and folder.resolve() == made.file.parent
     stem = folder / f"{made.name}.py"
     return write_beside(output_files(patch, stem, manifest, None if beside else folder))
+
+
+def _cropped(fix: Fix) -> tuple[bool, ...] | None:
+    """For each tensor of the output, whether it has the input's resolution at sizes that work."""
+    if all(insert.kind != "round" for insert in fix.inserts):
+        return None
+    from autofix.solve.propose import same_resolution
+
+    piece = fix.before.analysis.evaluating.pieces[0]
+    outputs = operands(piece.meaning.values[-1], Tensor)
+    which = same_resolution(fix.before.analysis.evaluating, len(fix.before.axes))
+    return tuple(number in which for number in range(len(outputs)))

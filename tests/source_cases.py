@@ -30,8 +30,8 @@ class Insert:
     sizes: tuple[int, ...] = ()
     operand: int = 1
     like: int = 0
-    multiple: tuple[int, ...] = ()
-    offset: tuple[int, ...] = ()
+    multiples: tuple[int, ...] = ()
+    offsets: tuple[tuple[int, ...], ...] = ()
     called_at: Location | None = None
 
 
@@ -146,8 +146,8 @@ CASES = (
     ),
     Case(
         "average_head",
-        inserts=(Insert("adaptive", "pool", "self.pool(", module="pool", sizes=(1, 1)),),
-        same=(),
+        inserts=(Insert("adaptive", "pool", "self.pool(", module="pool", sizes=(6, 6)),),
+        same=((2, 1, 8, 8),),
         runs=((2, 1, 8, 8), (2, 1, 9, 30)),
     ),
     Case(
@@ -162,7 +162,7 @@ CASES = (
     ),
     Case(
         "round",
-        inserts=(Insert("round", "image", multiple=(4, 4), offset=(0, 0), sizes=(4, 8)),),
+        inserts=(Insert("round", "image", multiples=(4, 4), offsets=((0,), (0, 2)), sizes=(4, 8)),),
         same=((1, 1, 16, 12),),
         runs=((1, 1, 5, 7), (1, 1, 1, 1)),
     ),
@@ -181,15 +181,15 @@ CASES = (
         "library_inserts",
         inserts=(
             Insert("fit", "features.1", module="features.1", sizes=(5, 5)),
-            Insert("adaptive", "pool", sizes=(1, 1)),
+            Insert("adaptive", "pool", sizes=(8, 8)),
         ),
-        same=(),
+        same=((1, 1, 14, 14),),
         runs=((1, 1, 14, 14), (2, 1, 3, 40)),
         target="zoo:Zoo",
     ),
     Case(
         "library_round",
-        inserts=(Insert("round", "x", multiple=(4,), offset=(0,)),),
+        inserts=(Insert("round", "x", multiples=(4,), offsets=((0,),)),),
         same=((1, 1, 16),),
         runs=((1, 1, 5),),
         target="zoo:Zoo",
@@ -197,7 +197,7 @@ CASES = (
     Case(
         "pools_in_a_loop",
         (pad("body.0"),),
-        (Insert("adaptive", "body.2", sizes=(1, 1)),),
+        (Insert("adaptive", "body.2", sizes=(4, 4)),),
         same=(),
         runs=((2, 1, 9, 7),),
     ),

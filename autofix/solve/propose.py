@@ -189,7 +189,7 @@ def rounding(request: Request) -> Proposal:
     for site, value in zip(piece.program.sites, piece.meaning.values, strict=True):
         if site.kind == "placeholder" and isinstance(value, Tensor) and value.ndim == count + 2:
             inserts.append((keys[site.index][1], RoundUp(least, multiples, offsets)))
-    which = _same_resolution(analysis.evaluating, count)
+    which = same_resolution(analysis.evaluating, count)
     if which:
         inserts.append((keys[-1][1], CropBack(count, which)))
     return tuple(inserts)
@@ -217,7 +217,7 @@ def _regular(n: int, accepted: list[int], offsets: tuple[int, ...], period: int)
     return all((m in accepted) == (m % period in offsets) for m in range(n, accepted[-1] + 1))
 
 
-def _same_resolution(mode: Mode, rank: int) -> tuple[int, ...]:
+def same_resolution(mode: Mode, rank: int) -> tuple[int, ...]:
     """Which tensors of the output have the input's resolution, at sizes that work."""
     piece = mode.pieces[0]
     source = next(v for v in piece.meaning.values if isinstance(v, Tensor))

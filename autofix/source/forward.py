@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import CodeType
 
 from autofix.fault import Location
 from autofix.source.forward_file import ForwardFile
 from autofix.source.functional import functional
-from autofix.source.helpers import crop_helper, fit_helper, free_name, round_helper
+from autofix.source.helpers import (
+    Helper,
+    crop_helper,
+    crop_some_helper,
+    fit_helper,
+    free_name,
+    round_helper,
+)
 from autofix.source.joins import align, operands
 from autofix.source.locate import function_call, module_call
 from autofix.source.text import Function, SourceError, SourceFile, Splice
@@ -48,26 +58,70 @@ def _tensor(source: SourceFile, insert: Insert, at: Location, module: str | None
     return operands(call)[0]
 
 
-def insert_round(file: ForwardFile, insert: Insert, code: CodeType) -> None:
-    """Pad the input of the model's own forward, and crop what each of its returns gives."""
+@dataclass(frozen=True)
+class Rounding:
+    """Pad these inputs of forward, and crop the outputs that are flagged; one flag a tensor, None for all."""
+
+    inserts: Sequence[Insert]
+    cropped: tuple[bool, ...] | None = None
+
+    @property
+    def axes(self) -> int:
+        return len(ints_of(self.inserts[0], "multiples"))
+
+    @property
+    def which(self) -> tuple[int, ...] | None:
+        """The numbers of the outputs to crop, None for all of them."""
+        if self.cropped is None or all(self.cropped):
+            return None
+        return tuple(number for number, flag in enumerate(self.cropped) if flag)
+
+    def settings(self, insert: Insert) -> str:
+        """The arguments of the padding helper, besides the tensor."""
+        multiples = ints_of(insert, "multiples")
+        offsets = getattr(insert, "offsets", ()) or ((0,),) * len(multiples)
+        least = ints_of(insert, "sizes") or (1,) * len(multiples)
+        return f"least={least}, multiples={multiples}, offsets={offsets}"
+
+    def crop(self, name: str, output: str, like: str) -> str:
+        which = "" if self.which is None else f", which={self.which}"
+        return output if self.which == () else f"{name}({output}, {like}{which})"
+
+    @property
+    def crop_helper(self) -> Callable[[int, str], Helper]:
+        return crop_helper if self.which is None else crop_some_helper
+
+
+def insert_round(file: ForwardFile, rounding: Rounding, code: CodeType) -> None:
+    """Pad inputs of the model's own forward, and crop what each of its returns gives."""
     function = _forward(file.source, code)
-    arguments = [*function.args.posonlyargs, *function.args.args]
-    x, source = arguments[1].arg, file.source
-    multiple, offset = ints_of(insert, "multiple"), ints_of(insert, "offset")
-    axes = len(multiple)
-    offset = offset or (0,) * axes
-    least = ints_of(insert, "sizes") or (1,) * axes
+    source, axes = file.source, rounding.axes
     pad = file.helper(round_helper, axes, "pad_to_working_size")
-    crop = file.helper(crop_helper, axes, "crop_back")
     given = free_name(source, "given")
+    names = [_argument(function, insert.site) for insert in rounding.inserts]
+    lines = [f"{given} = {names[0]}"] if rounding.which != () else []
+    for x, insert in zip(names, rounding.inserts, strict=True):
+        lines.append(f"{x} = {pad}({x}, {rounding.settings(insert)})")
     first = _first_statement(function)
     at, indent = source.start(first), source.indentation(first.lineno)
-    lines = [f"{given} = {x}", f"{x} = {pad}({x}, multiple={multiple}, offset={offset}, least={least})"]
     file.splices.append(Splice(at, at, "".join(line + source.newline + indent for line in lines)))
     file.first = function
+    if rounding.which == ():
+        return
+    crop = file.helper(rounding.crop_helper, axes, "crop_back")
     for node in _returns(function):
+        before, after = rounding.crop(crop, "\0", given).split("\0")
         bare = _is_bare_tuple(source, node)
-        file.wrap(node, f"{crop}({'(' * bare}", f"{')' * bare}, {given})")
+        file.wrap(node, f"{before}{'(' * bare}", f"{')' * bare}{after}")
+
+
+def _argument(function: Function, site: str) -> str:
+    """The parameter a graph's input is named after; torch.fx calls `input` input_1."""
+    names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]][1:]
+    for name in (site, re.sub(r"_\d+$", "", site)):
+        if name in names:
+            return name
+    return names[0]
 
 
 def _is_bare_tuple(source: SourceFile, node: ast.expr) -> bool:

@@ -57,24 +57,23 @@ def match_all_helper(match: Helper, name: str = "match_sizes") -> Helper:
 
 
 def round_helper(axes: int, name: str = "pad_to_working_size") -> Helper:
-    words = _AXES[axes]
-    lines = [f"    {word} = torch.sym_max(x.shape[{axis}], least[{i}])" for i, axis, word in _counted(words)]
-    lines += [f"    {word} += (offset[{i}] - {word}) % multiple[{i}]" for i, _, word in _counted(words)]
-    pads = ", ".join(f"0, {word} - x.shape[{axis}]" for _, axis, word in reversed(list(_counted(words))))
-    body = "\n".join(lines)
     return Helper(
         name,
-        f'''def {name}(x, multiple, offset, least):
+        f'''def {name}(x, least, multiples, offsets):
     """Zero-pad `x` at the end of each axis to the next multiple * k + offset that is at least `least`."""
-{body}
-    return torch.nn.functional.pad(x, ({pads}))
+    pads = []
+    for axis in range(-1, -{axes + 1}, -1):  # a padding starts with the last axis
+        size = torch.sym_max(x.shape[axis], least[axis])
+        more = (offsets[axis][0] - size) % multiples[axis]
+        for offset in offsets[axis][1:]:
+            more = torch.sym_min(more, (offset - size) % multiples[axis])
+        pads += [0, size + more - x.shape[axis]]
+    return torch.nn.functional.pad(x, pads)
 ''',
     )
 
 
 def crop_helper(axes: int, name: str = "crop_back") -> Helper:
-    words = _AXES[axes]
-    index = ", ".join(f": like.shape[{axis}]" for _, axis, _ in _counted(words))
     return Helper(
         name,
         f'''def {name}(output, like):
@@ -84,9 +83,36 @@ def crop_helper(axes: int, name: str = "crop_back") -> Helper:
     if isinstance(output, (list, tuple)):
         make = getattr(type(output), "_make", type(output))  # a named tuple takes no iterable
         return make({name}(value, like) for value in output)
-    return output[..., {index}]
+    return output[..., {_crops(axes)}]
 ''',
     )
+
+
+def crop_some_helper(axes: int, name: str = "crop_back") -> Helper:
+    return Helper(
+        name,
+        f'''def {name}(output, like, which):
+    """`output`, with those of its tensors whose number is in `which` cropped to the size of `like`."""
+    found = []
+
+    def visit(value):
+        if isinstance(value, dict):
+            return {{key: visit(item) for key, item in value.items()}}
+        if isinstance(value, (list, tuple)):
+            make = getattr(type(value), "_make", type(value))  # a named tuple takes no iterable
+            return make([visit(item) for item in value])
+        if not hasattr(value, "shape"):
+            return value
+        found.append(value)
+        return value[..., {_crops(axes)}] if len(found) - 1 in which else value
+
+    return visit(output)
+''',
+    )
+
+
+def _crops(axes: int) -> str:
+    return ", ".join(f": like.shape[{axis - axes}]" for axis in range(axes))
 
 
 def hook_helper(name: str = "before_call") -> Helper:
@@ -99,7 +125,8 @@ def hook_helper(name: str = "before_call") -> Helper:
     )
 
 
-def wrap_forward_helper(name: str = "accept_any_size") -> Helper:
+def wrap_forward_helper(crop: str, name: str = "accept_any_size") -> Helper:
+    """`crop`: the expression that crops `output` back to the size of `x`."""
     return Helper(
         name,
         f'''def {name}(model, **sizes):
@@ -107,7 +134,8 @@ def wrap_forward_helper(name: str = "accept_any_size") -> Helper:
     inner = model.forward
 
     def forward(x, *args, **kwargs):
-        return crop_back(inner(pad_to_working_size(x, **sizes), *args, **kwargs), x)
+        output = inner(pad_to_working_size(x, **sizes), *args, **kwargs)
+        return {crop}
 
     model.forward = forward
 ''',

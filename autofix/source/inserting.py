@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autofix.source.forward import insert_line, insert_round
+from autofix.source.forward import Rounding, insert_line, insert_round
 from autofix.source.forward_file import ForwardFile
 from autofix.source.helpers import (
     Helper,
-    crop_helper,
     fit_helper,
     hook_helper,
     round_helper,
     wrap_forward_helper,
 )
+from autofix.source.locate import function_name
 from autofix.source.modules import Layers
-from autofix.source.text import SourceError, SourceFile, Splice
-from autofix.source.wanted import Insert, access, ints_of, module_of
+from autofix.source.text import SourceError, SourceFile
+from autofix.source.wanted import Insert, Place, access, ints_of, module_of, place_key
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from autofix.fault import Location
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class InsertPlan:
     """Files whose forward changes, statements for the model's `__init__`, and what could not be placed."""
 
     files: dict[str, ForwardFile] = field(default_factory=dict)
-    splices: dict[str, list[Splice]] = field(default_factory=lambda: defaultdict(list))
     statements: list[Statement] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -50,14 +50,23 @@ class InsertPlan:
         return self.files.setdefault(source.path, ForwardFile(source))
 
 
-def plan_inserts(layers: Layers, inserts: Iterable[Insert]) -> InsertPlan:
-    """Where each insert is written."""
+def plan_inserts(
+    layers: Layers,
+    inserts: Iterable[Insert],
+    calls: Iterable[Location] = (),
+    cropped: tuple[bool, ...] | None = None,
+) -> InsertPlan:
+    """Where each insert is written. `calls`: where every site of the graph stands."""
     plan = InsertPlan()
     inserts = list(inserts)
-    unlike = _unlike_in_one_place(layers.model, inserts)
+    shared = _Shared(layers.model, inserts, Counter(place_key(at) for at in calls))
+    rounds = [insert for insert in inserts if insert.kind == "round"]
     for insert in inserts:
         try:
-            _place(plan, layers, insert, in_line=id(insert) not in unlike)
+            if insert.kind != "round":
+                _place(plan, layers, insert, in_line=shared.in_line(insert))
+            elif insert is rounds[0]:
+                _round(plan, layers, Rounding(rounds, cropped))
         except SourceError as error:
             plan.failures.append(f"{insert.kind} at {insert.site}: {error}")
     return plan
@@ -65,13 +74,8 @@ def plan_inserts(layers: Layers, inserts: Iterable[Insert]) -> InsertPlan:
 
 def _place(plan: InsertPlan, layers: Layers, insert: Insert, *, in_line: bool) -> None:
     path = module_of(insert, layers.model)
-    module = layers.model.get_submodule(path) if path is not None else None
     at = insert.called_at
-    if insert.kind == "round":
-        _round(plan, layers, insert)
-    elif insert.kind == "adaptive" and module is not None and path is not None and _is_pool(module):
-        _replace_pool(plan, layers, insert, path, module)
-    elif in_line and at is not None and layers.tracer.is_user(at.file):
+    if in_line and at is not None and layers.tracer.is_user(at.file):
         try:
             file = plan.file(layers.tracer.read(at.file))
             insert_line(file, insert, at, path, _axes(layers.model, insert))
@@ -82,18 +86,42 @@ def _place(plan: InsertPlan, layers: Layers, insert: Insert, *, in_line: bool) -
     elif path is not None:
         plan.statements.append(_hook(layers.model, insert, path))
     else:
-        raise SourceError(f"{at or insert.site} is no code of this project")
+        raise SourceError(f"{at or insert.site} is no code of this project, or serves several calls")
 
 
-def _unlike_in_one_place(model: nn.Module, inserts: list[Insert]) -> set[int]:
-    """Layers called by one line of a loop, each with sizes of its own: the line cannot serve them all."""
-    by_line: dict[tuple[str, int, str], list[Insert]] = defaultdict(list)
-    for insert in inserts:
-        path = module_of(insert, model)
-        if insert.called_at is not None and insert.kind in ("fit", "adaptive") and _is_element(path):
-            by_line[insert.called_at.file, insert.called_at.line, insert.kind].append(insert)
-    unlike = (group for group in by_line.values() if len({ints_of(one, "sizes") for one in group}) > 1)
-    return {id(insert) for group in unlike for insert in group}
+@dataclass(frozen=True)
+class _Shared:
+    """Which expressions of forward several sites run, as in a loop or in the forward of a block."""
+
+    model: nn.Module
+    inserts: list[Insert]
+    calls: Counter[Place]
+
+    def in_line(self, insert: Insert) -> bool:
+        """Whether an insert may be written into the expression: all that runs it is to have the insert.
+
+        A function's kernel is written in the call, so padding it is right for all that run it.
+        """
+        if insert.called_at is None:
+            return True
+        place, path = place_key(insert.called_at), module_of(insert, self.model)
+        alike = [one for one in self.inserts if self._kind(one) == self._kind(insert)]
+        group = [one for one in alike if one.called_at and place_key(one.called_at) == place]
+        same = len({_what(one) for one in group}) == 1
+        if path is None:
+            return same
+        if not self.calls and not _is_element(path):
+            return True  # without columns, several calls may stand on one line
+        return same and self.calls[place] in (0, len(group))
+
+    def _kind(self, insert: Insert) -> tuple[str, str | None]:
+        """Inserts of one kind at calls of one function, or of any layers."""
+        function = function_name(insert.site) if module_of(insert, self.model) is None else None
+        return insert.kind, function
+
+
+def _what(insert: Insert) -> tuple[object, ...]:
+    return ints_of(insert, "sizes"), getattr(insert, "operand", 0), getattr(insert, "like", 0)
 
 
 def _is_element(path: str | None) -> bool:
@@ -113,10 +141,6 @@ def _axes(model: nn.Module, insert: Insert) -> int:
     return 2
 
 
-def _is_pool(module: nn.Module) -> bool:
-    return type(module).__name__.startswith(("AvgPool", "MaxPool"))
-
-
 def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
     sizes = ints_of(insert, "sizes")
     hook = hook_helper()
@@ -131,36 +155,20 @@ def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
     raise SourceError("a join stands in no line of this project")
 
 
-def _round(plan: InsertPlan, layers: Layers, insert: Insert) -> None:
-    if not ints_of(insert, "multiple"):
+def _round(plan: InsertPlan, layers: Layers, rounding: Rounding) -> None:
+    if not rounding.axes:
         raise SourceError("of which multiple is not known")
     code = type(layers.model).forward.__code__
     if layers.tracer.is_user(code.co_filename):
-        insert_round(plan.file(layers.tracer.read(code.co_filename)), insert, code)
+        insert_round(plan.file(layers.tracer.read(code.co_filename)), rounding, code)
         return
-    multiple = ints_of(insert, "multiple")
-    axes = len(multiple)
-    offset = ints_of(insert, "offset") or (0,) * axes
-    least = ints_of(insert, "sizes") or (1,) * axes
-    helpers = (round_helper(axes), crop_helper(axes), wrap_forward_helper())
-    call = f"accept_any_size({{model}}, multiple={multiple}, offset={offset}, least={least})"
+    if len(rounding.inserts) > 1:
+        raise SourceError(f"{code.co_filename} is no code of this project")
+    crop = rounding.crop_helper(rounding.axes, "crop_back")
+    wrap = wrap_forward_helper(rounding.crop("crop_back", "output", "x"))
+    helpers = (round_helper(rounding.axes), crop, wrap)
+    call = f"accept_any_size({{model}}, {rounding.settings(rounding.inserts[0])})"
     plan.statements.append(Statement(call, helpers))
-
-
-def _replace_pool(plan: InsertPlan, layers: Layers, insert: Insert, path: str, module: nn.Module) -> None:
-    """`nn.AvgPool2d(7)` -> `nn.AdaptiveAvgPool2d((1, 1))` where that call builds this pool only."""
-    sizes = ints_of(insert, "sizes")
-    found = layers.arguments(module, "kernel_size")
-    group = layers.built_by(found[0], "kernel_size") if found else []
-    call = found[0].call if found else None
-    if group == [module] and call is not None and isinstance(call.func, ast.Attribute):
-        source = found[0].source
-        name = f"{source.segment(call.func.value)}.Adaptive{type(module).__name__}"
-        splice = Splice(source.start(call), source.end(call), f"{name}({sizes})")
-        plan.splices[source.path].append(splice)
-        return
-    layer = access(layers.model, path, "{model}")
-    plan.statements.append(Statement(f"{layer} = torch.nn.Adaptive{type(module).__name__}({sizes})"))
 
 
 def statement_helpers(statements: Iterable[Statement]) -> list[Helper]:

@@ -22,7 +22,7 @@ from autofix.source.placing import place_assignments
 from autofix.source.recipe import Origin, paste, recipe
 from autofix.source.text import SourceError, SourceFile, Splice
 from autofix.source.trace import Tracer
-from autofix.source.wanted import Edit, Insert, user_files
+from autofix.source.wanted import Edit, Insert, Place, place_key, user_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,6 +86,7 @@ def patch_source(
     is_user: Callable[[str], bool] | None = None,
     calls: Iterable[Location] = (),
     by_attribute: bool = False,
+    cropped: tuple[bool, ...] | None = None,
 ) -> SourcePatch:
     """Write the repair of `model` into the source it was built from.
 
@@ -94,6 +95,7 @@ def patch_source(
     origin:        how the model is made again, for a recipe
     calls:         where every site of the model's graph is called, to see a line that several sites share
     by_attribute:  leave constructor calls alone, and set attributes after construction
+    cropped:       for each tensor of the output, whether a `round` crops it; None for all
     """
     read = functools.cache(SourceFile.read)
     tracer = Tracer(is_user or user_files(project_root), read)
@@ -103,13 +105,14 @@ def patch_source(
     layers.want(of_layers)
     plan = plan_layers(layers, of_layers, by_attribute=by_attribute)
     placed, left = place_assignments(layers, plan.assignments)
-    in_forward = plan_inserts(layers, inserts)
+    calls = list(calls)
+    in_forward = plan_inserts(layers, inserts, calls, cropped)
     of_calls = [edit for edit in edits if edit not in of_layers]
-    splices_of_calls, failures = _calls_in_forward(layers, of_calls, list(calls))
+    splices_of_calls, failures = _calls_in_forward(layers, of_calls, calls)
     splices: Splices = {}
-    _merge(splices, splices_of_calls, plan.splices, placed, in_forward.splices)
+    _merge(splices, splices_of_calls, plan.splices, placed)
     statements = _place_statements(layers, in_forward, splices)
-    in_source = [*splices_of_calls, *in_forward.files, *in_forward.splices]
+    in_source = [*splices_of_calls, *in_forward.files]
     if (left or statements) and not in_source:  # a recipe that can do it all needs no patched file beside it
         splices, left = {}, tuple(Assignment(e.module or "", e.knob, e.new) for e in of_layers)
     _merge(splices, {path: file.finished() for path, file in in_forward.files.items()})
@@ -145,13 +148,13 @@ def _calls_in_forward(
     """Edits of functional calls, and of one call of a module that is called several times."""
     splices: Splices = defaultdict(list)
     failures: list[str] = []
-    groups: dict[tuple[str, int, str, str | None], list[Edit]] = defaultdict(list)
+    groups: dict[tuple[Place, str, str | None], list[Edit]] = defaultdict(list)
     for edit in edits:
         at = edit.called_at
         if at is None or not layers.tracer.is_user(at.file):
             failures.append(f"{edit.knob} at {edit.site}: {at or 'its call'} is no code of this project")
             continue
-        groups[at.file, at.line, edit.site, edit.module].append(edit)
+        groups[place_key(at), edit.site, edit.module].append(edit)
     for group in groups.values():
         try:
             _check_shared(group[0], edits, calls)
@@ -173,8 +176,10 @@ def _call_in_forward(layers: Layers, group: list[Edit], splices: Splices) -> Non
 
 def _check_shared(edit: Edit, edits: list[Edit], calls: list[Location]) -> None:
     """A line that several sites run must be meant to change for all of them."""
-    sites = sum(1 for at in calls if at == edit.called_at)
-    alike = [other for other in edits if other.called_at == edit.called_at and other.new == edit.new]
+    assert edit.called_at is not None
+    place = place_key(edit.called_at)
+    sites = sum(1 for at in calls if place_key(at) == place)
+    alike = [o for o in edits if o.called_at and place_key(o.called_at) == place and o.new == edit.new]
     edited = len({other.site for other in alike})
     if sites > edited:
         raise SourceError(f"{edit.called_at} runs for {sites} sites, of which {edited} are to change")

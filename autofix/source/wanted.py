@@ -44,10 +44,11 @@ class Insert(Protocol):
 
     kind:  fit:      zero-pad the call's tensor at the end of each axis up to `sizes`
            align:    pad or crop operand number `operand` of a join to the size of operand `like`
-           adaptive: average to fixed `sizes` before the call; where `module` is a pool, in place of it
-           round:    pad the input up to the next `multiple * k + offset`, crop the outputs back
+           adaptive: average the call's tensor to fixed `sizes`
+           round:    pad the input up to the next size that works, crop the outputs back
     site:   the path of the module called there, or the graph's name of the call (`cat_1`)
     sizes:  one int per spatial axis (fit, adaptive; for round the least size to pad to, or empty)
+    multiples, offsets: for round, per axis: pad until the size leaves one of the offsets modulo the multiple
 
     The attributes a kind does not use may be missing. `module` may name the module where `site` does not.
     """
@@ -58,6 +59,14 @@ class Insert(Protocol):
     def site(self) -> str: ...
     @property
     def called_at(self) -> Location | None: ...
+
+
+Place = tuple[str, int, int | None, int | None]
+
+
+def place_key(at: Location) -> Place:
+    """The expression of a location: two calls on one line are two places where columns are known."""
+    return at.file, at.line, at.end_line, at.end_column
 
 
 def module_of(insert: Insert, model: nn.Module) -> str | None:

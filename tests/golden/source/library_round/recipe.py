@@ -5,11 +5,16 @@ import torch
 from zoo import Zoo
 
 
-def pad_to_working_size(x, multiple, offset, least):
+def pad_to_working_size(x, least, multiples, offsets):
     """Zero-pad `x` at the end of each axis to the next multiple * k + offset that is at least `least`."""
-    length = torch.sym_max(x.shape[-1], least[0])
-    length += (offset[0] - length) % multiple[0]
-    return torch.nn.functional.pad(x, (0, length - x.shape[-1]))
+    pads = []
+    for axis in range(-1, -2, -1):  # a padding starts with the last axis
+        size = torch.sym_max(x.shape[axis], least[axis])
+        more = (offsets[axis][0] - size) % multiples[axis]
+        for offset in offsets[axis][1:]:
+            more = torch.sym_min(more, (offset - size) % multiples[axis])
+        pads += [0, size + more - x.shape[axis]]
+    return torch.nn.functional.pad(x, pads)
 
 
 def crop_back(output, like):
@@ -27,7 +32,8 @@ def accept_any_size(model, **sizes):
     inner = model.forward
 
     def forward(x, *args, **kwargs):
-        return crop_back(inner(pad_to_working_size(x, **sizes), *args, **kwargs), x)
+        output = inner(pad_to_working_size(x, **sizes), *args, **kwargs)
+        return crop_back(output, x)
 
     model.forward = forward
 
@@ -35,5 +41,5 @@ def accept_any_size(model, **sizes):
 def build():
     """Make the model and apply the changes."""
     model = Zoo()
-    accept_any_size(model, multiple=(4,), offset=(0,), least=(1,))
+    accept_any_size(model, least=(1,), multiples=(4,), offsets=((0,),))
     return model

@@ -2,13 +2,16 @@ import torch
 from torch import nn
 
 
-def pad_to_working_size(x, multiple, offset, least):
+def pad_to_working_size(x, least, multiples, offsets):
     """Zero-pad `x` at the end of each axis to the next multiple * k + offset that is at least `least`."""
-    height = torch.sym_max(x.shape[-2], least[0])
-    width = torch.sym_max(x.shape[-1], least[1])
-    height += (offset[0] - height) % multiple[0]
-    width += (offset[1] - width) % multiple[1]
-    return torch.nn.functional.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2]))
+    pads = []
+    for axis in range(-1, -3, -1):  # a padding starts with the last axis
+        size = torch.sym_max(x.shape[axis], least[axis])
+        more = (offsets[axis][0] - size) % multiples[axis]
+        for offset in offsets[axis][1:]:
+            more = torch.sym_min(more, (offset - size) % multiples[axis])
+        pads += [0, size + more - x.shape[axis]]
+    return torch.nn.functional.pad(x, pads)
 
 
 def crop_back(output, like):
@@ -30,7 +33,7 @@ class Net(nn.Module):
     def forward(self, image, scale: float = 1.0):
         """Halve twice and come back."""
         given = image
-        image = pad_to_working_size(image, multiple=(4, 4), offset=(0, 0), least=(4, 8))
+        image = pad_to_working_size(image, least=(4, 8), multiples=(4, 4), offsets=((0,), (0, 2)))
         y = self.up(self.down(image))
         if scale != 1.0:
             return crop_back(y * scale, given)
