@@ -34,7 +34,8 @@ def describe(dim: Dim, names: Mapping[int, str] | None = None) -> str:
     if dim.op in ("max", "min"):
         return f"{dim.op}({left}, {right})"
     strength = _STRENGTH[dim.op]
-    left = left if _strength(left) >= strength else f"({left})"
+    divided = dim.op == "*" and isinstance(_operator(left), ast.FloorDiv | ast.Mod)  # exact, but hard to read
+    left = left if _strength(left) >= strength and not divided else f"({left})"
     loose = dim.op == "+" or (dim.op == "*" and "//" not in right and "%" not in right)
     right = right if _strength(right) > strength or (loose and _strength(right) == strength) else f"({right})"
     return f"{left} {dim.op} {right}" if strength == 1 else f"{left}{dim.op}{right}"
@@ -43,6 +44,15 @@ def describe(dim: Dim, names: Mapping[int, str] | None = None) -> str:
 def _name(axis: int, names: Mapping[int, str] | None) -> str:
     usual = "B" if axis == BATCH else f"n{axis}"
     return usual if names is None else names.get(axis, usual)
+
+
+def _operator(text: str) -> ast.operator | None:
+    """The operator that a text applies last."""
+    try:
+        top = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+    return top.op if isinstance(top, ast.BinOp) else None
 
 
 def _strength(text: str) -> int:

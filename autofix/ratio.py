@@ -178,10 +178,10 @@ def _compared(left: Any, right: Any) -> tuple[tuple[Dim, int], tuple[Dim, int]]:
 
 @lru_cache(maxsize=256)
 def rational(factor: float) -> Fraction | None:
-    """The fraction p/q with floor(n * factor) == n * p // q for every n that is used, in doubles.
+    """The fraction p/q with floor(n * factor) == n * p // q, in floats, for every n that is used.
 
-    torch computes `floor(n * scale)` in doubles; the product is rounded, so the fraction is confirmed on each n
-    up to 2**17 and None is returned where no fraction explains the doubles.
+    torch computes `floor(n * scale)` in doubles; the product is rounded, so the fraction is confirmed on each
+    n up to 2**17 and None is returned where no fraction explains the doubles.
     """
     fraction = Fraction(factor).limit_denominator(4096)
     sizes = np.arange(LARGEST)

@@ -98,8 +98,8 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    That is so where the sizes asked for cancel against dimensions of the input, equal its last ones, or divide
-    its last (groups of channels). Rows of a fixed head do none of these at other sizes.
+    Whole: the sizes asked for cancel against dimensions of the input, equal its last ones, or divide its last
+    (groups of channels). Rows of a fixed head do none of these at a size that it was not made for.
     """
     left, asked = list(shape), []
     for size in rest:
