@@ -6,19 +6,26 @@ than the model's Python. What is compared is the order of the layers, and the sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import functools
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import fx, nn
+from torch.fx import _symbolic_trace
 from torch.overrides import TorchFunctionMode
 
-from autofix.interpret import Meaning
+from autofix.findings import references
+from autofix.insertion import operands
+from autofix.interpret import UNKNOWN, Meaning
 from autofix.meta import undisturbed
 from autofix.ops.base import Tensor
-from autofix.program import Program, Ref
+from autofix.program import Program, Ref, Site
 from autofix.size import at
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -45,27 +52,45 @@ class _Follower(TorchFunctionMode):
         super().__init__()
         self.expected = iter(events)
         self.inside = 0
+        self.live: dict[int, torch.Tensor] = {}  # what the inputs lead to; the model's constants are no events
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         shapes = _shapes(result)
-        if self.inside == 0 and shapes and _shapes((args, list((kwargs or {}).values()))):
+        if self.inside == 0 and shapes and self._lives((args, list((kwargs or {}).values()))):
             event = self.next(None, getattr(func, "__name__", "?"))
             if shapes != _shapes(event.after):
                 raise Diverged(f"{event.name} returns {shapes}, its trace {_shapes(event.after)}")
+            self.enliven(result)
         return result
+
+    def enliven(self, value: Any) -> Any:
+        """Note that tensors depend on the input."""
+        self.live.update((id(tensor), tensor) for tensor in operands(value, torch.Tensor))
+        return value
+
+    def _lives(self, value: Any) -> bool:
+        return any(id(tensor) in self.live for tensor in operands(value, torch.Tensor))
 
     def layer(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], call: Any) -> Any:
         event = self.next(module, type(module).__name__)
         if _shapes((args, list(kwargs.values()))) != event.before:
             raise Diverged(f"{event.name} is given {_shapes(args)}, in its trace {event.before}")
-        if event.after is not None:
-            return event.after
+        return self._result(event, lambda: call(module, *args, **kwargs))
+
+    def _result(self, event: Event, call: Callable[[], Any]) -> Any:
+        """The predicted result, or the real one where it is not known."""
         self.inside += 1
         try:
-            return call(module, *args, **kwargs)
+            return self.enliven(event.after if event.after is not None else call())
         finally:
             self.inside -= 1
+
+    def whole(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """A function that the trace holds as one call."""
+        if self.inside or not self._lives((args, list(kwargs.values()))):
+            return function(*args, **kwargs)
+        return self._result(self.next(None, function.__name__), lambda: function(*args, **kwargs))
 
     def next(self, module: nn.Module | None, name: str) -> Event:
         event = next(self.expected, None)
@@ -81,8 +106,8 @@ def follows(program: Program, meaning: Meaning, point: Mapping[int, int], traini
     inputs = meta_inputs(program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
     program.root.train(training)
     try:
-        with undisturbed(), follower, _layers_by(follower):
-            program.root(*inputs)
+        with undisturbed(), follower, _layers_by(follower), _wrapped_by(follower, program):
+            program.root(*follower.enliven(inputs))
     except Diverged as difference:
         return str(difference)
     except Exception as error:
@@ -108,17 +133,46 @@ def _layers_by(follower: _Follower) -> Iterator[None]:
         nn.Module.__call__ = original  # type: ignore[method-assign]
 
 
+@contextmanager
+def _wrapped_by(follower: _Follower, program: Program) -> Iterator[None]:
+    """Functions that torch.fx was told to leave whole are events as a whole."""
+    whole = {site.target for site in program.sites if site.kind == "call_function"}
+    with ExitStack() as stack:
+        for (_, name), namespace in _symbolic_trace._wrapped_fns_to_patch.items():
+            function = namespace.get(name)
+            if isinstance(function, FunctionType) and function in whole:
+                stack.enter_context(patch.dict(namespace, {name: functools.partial(follower.whole, function)}))
+        yield
+
+
 def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int]) -> list[Event]:
     """What the trace and the formulas expect at one size."""
     events: list[Event] = []
+    live: set[int] = set()
     for site, value in zip(program.sites, meaning.values, strict=True):
+        lives = site.kind == "placeholder" or any(ref in live for ref in references((site.args, site.kwargs)))
+        if lives and _has_tensor(value):
+            live.add(site.index)
         if not site.kind.startswith("call"):
             continue
         before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))
         after = _materialise(value, point)
-        if site.module is not None or (before and _shapes(after)):
+        if site.module is not None or (lives and _computes(site, meaning) and _shapes(after)):
             events.append(Event(site.module, site.name, before, after))
     return events
+
+
+def _has_tensor(value: Any) -> bool:
+    return value is UNKNOWN or bool(operands(value, Tensor))
+
+
+def _computes(site: Site, meaning: Meaning) -> bool:
+    """Whether a call is more than taking apart or putting together what is there."""
+    if isinstance(site.target, type):
+        return False
+    if site.target in (operator.getitem, getattr) and isinstance(site.args[0], Ref):
+        return isinstance(meaning.values[site.args[0].site], Tensor)
+    return True
 
 
 def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ exact functions, and overridden hyperparameters made of solver expressions give 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +169,7 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         return UNKNOWN
     row = row_of(site)
     if row is None:
-        raise Unmodelled(f"{site.op_name} has no rule")
+        return _folded(run, site)
     op, preset = row
     hyper = {**preset, **(op.hyper(site.module) if site.module is not None else {})}
     override = run.override(keys)
@@ -177,6 +177,31 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         args, kwargs = _overridden(op, run, args, {**hyper, **kwargs}, override)
         hyper = {}
     return _apply(op, run, args, {**hyper, **kwargs})
+
+
+def _folded(run: Interpreter, site: Site) -> Any:
+    """A function of the model's own constants, really called: its result is the same at every input size."""
+    refs = [run.sites[ref.site] for ref in _refs((site.args, site.kwargs))]
+    if site.kind != "call_function" or any(source.kind != "get_attr" for source in refs):
+        raise Unmodelled(f"{site.op_name} has no rule")
+    actual = [source.kwargs.get("value") for source in run.sites]
+    try:
+        with torch.no_grad():
+            result = site.target(*_resolve(site.args, actual), **_resolve(site.kwargs, actual))
+    except Exception as error:
+        raise Unmodelled(f"{site.op_name} of constants raises {type(error).__name__}: {error}") from error
+    return _constant(result)
+
+
+def _refs(value: Any) -> Iterator[Ref]:
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _refs(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _refs(item)
 
 
 def _inserted(
