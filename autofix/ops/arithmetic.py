@@ -93,6 +93,8 @@ def _multiply(a: Any, b: Any) -> Any:
 def _floor_divide(a: Any, b: Any) -> Any:
     if isinstance(b, int) and b < 0:
         a, b = _negative(a), -b
+    if isinstance(b, float) and ratio.simplest(b) != b:
+        raise NotExactError(f"Python's a // {b} is not floor(a / {b})")  # 19 // 0.38 is 49, 19 / 0.38 is 50
     return a // b if _whole(a, b) else ratio.divide(a, b).floor()
 
 
