@@ -209,9 +209,9 @@ def _working(doing: str, target: str) -> Iterator[None]:
         if not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
+        from autofix.report.bar import bar
 
-        with Console(stderr=True).status(f"{doing} {target}"):
+        with bar(f"{doing} {target}"):
             yield
 
 

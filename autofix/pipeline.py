@@ -18,6 +18,7 @@ from autofix.ladder import Followed, Plain, climb
 from autofix.meta import to_meta
 from autofix.outcome import Report
 from autofix.places import edits_located, located
+from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
 from autofix.verify import Verdict, certify, computes, failing_run, run_points
@@ -82,6 +83,7 @@ def fix_model(
     before = Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
     if analysis.unmodelled:
         raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
+    phase("searching for the smallest repair")
     request = Request(captured.analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)
     solution = Solution(Changes(), analysis, True) if before.ok else SOLVERS[strategy](request)
     return _finish(model, captured, before, request, solution, strategy, inplace)
@@ -100,6 +102,7 @@ def _finish(
     from autofix.rewrite import edited_copy, graph_module, needs_graph, with_forward_of
     from autofix.solve.words import edits_of, inserts_of
 
+    phase("proving the repair")
     box, inputs, changes = before.box, before.analysis.inputs, solution.changes
     report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
     certificates, why = certify(solution.analysis, box, changes)
@@ -153,6 +156,7 @@ def describe(model: nn.Module, input_shape: Any, example_inputs: Any) -> tuple[P
     """Capture and analyse: the exact sizes of a model, at every input size."""
     if not isinstance(model, nn.Module):
         raise UsageError(f"autofix takes a torch.nn.Module, not {type(model).__name__}")
+    phase(f"recording what {type(model).__name__} computes, and its sizes")
     inferred = input_shape is None and example_inputs is None
     return climb(model, input_shapes(model, input_shape, example_inputs), inferred)
 

@@ -6,25 +6,29 @@ import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from autofix.errors import AutofixError, UsageError
+from autofix.findings import references
 from autofix.insertion import operands
 from autofix.made import Made, made_of
 from autofix.manifest import make_manifest
 from autofix.ops.base import Tensor
+from autofix.progress import phase
 from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch
 from autofix.source.output import output_files, write_beside, write_in_place
 from autofix.source.patch import SourcePatch, patch_source
 from autofix.source.text import SourceError
+from autofix.source.wanted import knob_value, same_value
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from autofix.change import Edit
     from autofix.manifest import Manifest
     from autofix.program import InputShapes
     from autofix.repair import Fix
@@ -47,7 +51,7 @@ def source_of(fix: Fix) -> SourcePatch | None:
             patch = patch_source(
                 fix.original,
                 made_of(fix.original).constructions,
-                fix.edits,
+                _edits(fix),
                 fix.inserts,
                 **_options(fix),
                 by_attribute=by_attribute,
@@ -82,6 +86,7 @@ def save_fix(fix: Fix, folder: Path, in_place: bool = False) -> tuple[Path, ...]
 
 def _verified(fix: Fix, made: Made) -> SourcePatch:
     assert fix.original is not None
+    phase("checking the patched source in a fresh process")
     model, inputs = fix.original, list(sample_inputs(fix))
     if not made.target:
         return _verified_paste(fix, inputs)
@@ -89,7 +94,7 @@ def _verified(fix: Fix, made: Made) -> SourcePatch:
         model,
         made.constructions,
         fix.model,
-        fix.edits,
+        _edits(fix),
         fix.inserts,
         inputs,
         made.target,
@@ -107,7 +112,7 @@ def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:
     assert fix.original is not None
     made = made_of(fix.original)
     options = {**_options(fix), "is_user": lambda file: False, "origin": None}
-    patch = patch_source(fix.original, made.constructions, fix.edits, fix.inserts, **options)
+    patch = patch_source(fix.original, made.constructions, _edits(fix), fix.inserts, **options)
     if patch.failures or patch.paste is None:
         raise SaveError(
             f"how {type(fix.original).__name__} was built is not known, and the change is none of attributes "
@@ -169,6 +174,24 @@ def _options(fix: Fix) -> dict[str, Any]:
     }
 
 
+def _edits(fix: Fix) -> list[Edit]:
+    """The edits; those of a call inside a layer, as in a subclass of Conv2d, as edits of that layer."""
+    return [edit if edit.module else replace(edit, module=_layer_of(fix, edit)) for edit in fix.edits]
+
+
+def _layer_of(fix: Fix, edit: Edit) -> str | None:
+    """The layer whose weight or bias the call of a function uses, if that layer holds what is edited."""
+    assert fix.original is not None
+    program = fix.before.analysis.evaluating.pieces[0].program
+    site = next((site for site in program.sites if site.name == edit.site), None)
+    for ref in references((site.args, site.kwargs)) if site is not None else ():
+        path, _, attribute = str(program.sites[ref].target).rpartition(".")
+        if program.sites[ref].kind == "get_attr" and path and attribute in ("weight", "bias"):
+            value = knob_value(fix.original.get_submodule(path), edit.knob)
+            return path if value is not None and same_value(value, edit.old) else None
+    return None
+
+
 def _calls(fix: Fix) -> list[Any]:
     """Where each site stands, which matters only to changes in forward."""
     if not fix.inserts and all(edit.module is not None for edit in fix.edits):
@@ -184,7 +207,7 @@ def _manifest(fix: Fix, made: Made, patch: SourcePatch) -> Manifest:
     return make_manifest(
         fix.original,
         made.target,
-        fix.edits,
+        _edits(fix),
         fix.inserts,
         sources=sorted(sources),
         project_root=made.project_root,

@@ -18,6 +18,7 @@ from autofix.fidelity import meta_inputs
 from autofix.meta import undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes
+from autofix.progress import phase
 from autofix.size import BATCH, Size
 
 MOST_CASES: Final = 4_000_000
@@ -112,7 +113,8 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
     """Run the patched model on the meta device at each size, in both modes; the first error, if any."""
     for training in (False, True):
         meta.train(training)
-        for point in points:
+        for done, point in enumerate(points):
+            phase("running the repaired model", training * len(points) + done, 2 * len(points))
             sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
             try:
                 with undisturbed():

@@ -18,7 +18,8 @@ DELAY: Final = 0.5  # seconds without a bar, so that what is quick does not flic
 @contextmanager
 def bar(first: str, console: Console | None = None, delay: float = DELAY) -> Iterator[None]:
     """Show the phases of what runs inside, `first` until there is one; gone afterwards."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), text, BarColumn(), TimeElapsedColumn())
     progress = Progress(*columns, console=console or Console(stderr=True), transient=True)
     task = progress.add_task(first, total=None)
 

@@ -36,12 +36,16 @@ class PatchVerdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """That `patch` of `target` computes what the repaired `model` does, on each tuple of `inputs`."""
+    """That `patch` of `target` computes what the repaired `model` does, on each tuple of `inputs`.
+
+    path: folders that only this target imports from
+    """
 
     patch: SourcePatch
     target: str
     model: nn.Module
     inputs: Sequence[tuple[Any, ...]]
+    path: tuple[str, ...] = ()
 
 
 def evaluated(model: nn.Module, inputs: Sequence[tuple[Any, ...]]) -> list[list[torch.Tensor]]:
@@ -145,6 +149,7 @@ def _request(folder: Path, claim: Claim) -> dict[str, Any]:
         "files": files,
         "target": f"{recipe}:build" if claim.patch.recipe is not None else claim.target,
         "reference": str(_store_reference(folder, claim)),
+        "path": list(claim.path),
     }
 
 

@@ -42,6 +42,7 @@ def main(request_file: str, answer_file: str) -> None:
 
 def _answer(claim: dict[str, Any]) -> dict[str, Any]:
     known, paths = set(sys.modules), sys.path[:]
+    sys.path[:0] = claim["path"]
     try:
         return {"ok": True, "message": "", "sizes": _compare(claim)}
     except Exception as error:
@@ -54,7 +55,8 @@ def _answer(claim: dict[str, Any]) -> dict[str, Any]:
 def _forget(names: set[str], claim: dict[str, Any]) -> None:
     """The modules of one project, whose names the next one may use too."""
     target = claim["target"].partition(".py:")[0]
-    folders = {os.path.dirname(os.path.realpath(path)) for path in (*claim["files"], target)}  # noqa: PTH120
+    folders = {str(Path(path).resolve().parent) for path in (*claim["files"], target)}
+    folders |= {os.path.realpath(path) for path in claim["path"]}
     for name in names:
         file = getattr(sys.modules[name], "__file__", None)
         if file and os.path.realpath(file).startswith(tuple(folders)):
