@@ -123,7 +123,8 @@ def _dotted_name(file: Path, tree: ast.Module) -> tuple[str, Path]:
     """
     levels = (node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
     wanted = max(levels, default=0)
-    parts, folder = [file.stem], file.parent
+    stem = file.stem.replace(".", "_")  # net.autofix.py is no submodule of a package net
+    parts, folder = [stem], file.parent
     while folder.name.isidentifier() and (wanted > 0 or (folder / "__init__.py").exists()):
         parts.append(folder.name)
         folder, wanted = folder.parent, wanted - 1

@@ -1,0 +1,190 @@
+"""What a repair leaves: patched source that, in a fresh process, is the repaired model bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from source_cases import CASES, Case
+from test_source import importing, unpack
+
+import autofix
+from autofix.cli import main
+from autofix.construct import record
+from autofix.load import load
+from autofix.made import made_from, made_of, remember
+from autofix.repair import Fix
+from autofix.save import random_inputs
+from autofix.source.check import Claim, PatchVerdict, verify_patches
+
+INFEASIBLE = {"nested_inserts"}  # works at no size, and cannot be made to
+SOUND = {"one_call_many_knobs"}  # works at every size already
+FOREIGN = {"library_round"}  # a sum in a library's forward, which no file of the user's can change
+REPAIRED = [case for case in CASES if case.name not in INFEASIBLE | SOUND | FOREIGN]
+SIZES = 5  # of each range that is asked for, from the smallest on
+
+
+def repaired(case: Case, folder: Path) -> Fix:
+    """The case as the command line repairs it, two sizes below what it accepts."""
+    module, name = case.target.split(":")
+    file = folder / f"{module}.py"
+    with importing(folder):
+        torch.manual_seed(0)
+        loaded = load(f"{file}:{name}" if file.exists() else case.target, recorder=record())
+        remember(loaded.model, made_from(loaded))
+        known = [low for low in autofix.check_model(loaded.model).minimum_input if low]
+        return autofix.fix_model(loaded.model, min_input=max(1, min(known, default=9) - 2))
+
+
+def asked(fix: Fix) -> list[tuple[Any, ...]]:
+    """Inputs over the range: square ones, and one that is not."""
+    inputs, low = fix.report.analysis.inputs, fix.report.box[0][0]
+    axes = len(inputs.axes)
+    squares = [(size,) * axes for size in range(low, low + SIZES)]
+    return [random_inputs(inputs, size) for size in [*squares, tuple(low + 3 * i for i in range(axes))]]
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PatchVerdict]:
+    """All cases in one fresh process."""
+    folder, claims = tmp_path_factory.mktemp("projects"), []
+    for case in REPAIRED:
+        fix = repaired(case, unpack(case, folder / case.name))
+        assert fix.edits or fix.inserts
+        assert fix.source is not None, f"{case.name}: no source"
+        assert fix.original is not None
+        path = (str(folder / case.name), str(folder / case.name / "site-packages"))
+        claims.append(Claim(fix.source, made_of(fix.original).target, fix.model, asked(fix), path))
+    return dict(zip([case.name for case in REPAIRED], verify_patches(claims), strict=True))
+
+
+@pytest.mark.parametrize("case", REPAIRED, ids=str)
+def test_the_patched_file_is_the_repaired_model(case: Case, verdicts: dict[str, PatchVerdict]) -> None:
+    verdict = verdicts[case.name]
+    assert verdict.ok, verdict.message
+    assert len(verdict.sizes) == SIZES + 1
+
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 4):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, width, 3)  # é
+        self.pool = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(width, 2, kernel_size=3)
+
+    def forward(self, x):
+        return self.conv2(self.pool(self.conv1(x)))
+"""
+TARGET = "net.py:Net(width=3)"
+
+
+def test_repair_apply_and_refuse(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The three files, written again from the manifest, and refused once the source is another."""
+    net, copy, patch = Path("net.py"), Path("net.autofix.py"), Path("net.autofix.patch")
+    net.write_text(NET, encoding="utf-8")
+    assert main(["repair", TARGET, "--min-input", "5"]) == 0
+    written = ["net.autofix.json", "net.autofix.patch", "net.autofix.py", "net.py"]
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == written
+    edited = "+        self.conv2 = nn.Conv2d(width, 2, kernel_size=3, padding=1)"
+    assert edited in patch.read_text(encoding="utf-8")
+    repaired = copy.read_bytes()
+    copy.unlink()
+    capfd.readouterr()
+    assert main(["apply", "net.autofix.json", TARGET]) == 0
+    assert "wrote net.autofix.py" in capfd.readouterr().err
+    assert copy.read_bytes() == repaired
+    assert main(["apply", "net.autofix.json", "net.py:Net(width=5)"]) == 2
+    assert main(["apply", "net.autofix.json", TARGET, "--in-place"]) == 0
+    assert net.read_bytes() == repaired
+    capfd.readouterr()
+    assert main(["apply", "net.autofix.json", TARGET]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "has changed since the repair was made; run autofix repair again" in err
+    assert main(["check", TARGET, "--min-input", "5"]) == 0
+
+
+def test_a_library_model_gets_a_recipe(folder: Path) -> None:
+    assert main(["repair", "autofix.examples.mri:BadCNN", "--min-input", "5"]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["bad_cnn.autofix.json", "bad_cnn.autofix.py"]
+    assert "model.conv2.padding = (1, 1, 1)" in Path("bad_cnn.autofix.py").read_text()
+    assert main(["check", "bad_cnn.autofix.py:build", "--min-input", "5"]) == 0
+
+
+def test_a_model_without_source_gets_lines_to_paste(tmp_path: Path) -> None:
+    scope: dict[str, Any] = {}
+    exec("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3))", scope)
+    fix = autofix.fix_model(scope["model"], min_input=3)
+    assert [path.name for path in fix.save(tmp_path)] == ["sequential.autofix.txt", "sequential.autofix.json"]
+    exec((tmp_path / "sequential.autofix.txt").read_text(), scope)
+    assert autofix.check_model(scope["model"], min_input=3).ok
+    fresh = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Conv2d(2, 2, 3))
+    autofix.apply_edits(fresh, tmp_path / "sequential.autofix.json")
+    assert autofix.check_model(fresh, min_input=3).ok
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_from_python(folder: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool) -> None:
+    """With `recording`, the constructor's call is edited; without, an attribute at the end of __init__."""
+    Path("net.py").write_text(NET, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    with autofix.recording():
+        import net
+
+        model = net.Net(width=4)
+    model = model if recorded else net.Net()
+    fix = autofix.fix_model(model, min_input=5)
+    assert ("kernel_size=3, padding=1)" if recorded else "self.conv2.padding = (1, 1)") in fix.diff
+    assert fix.edits[0].made_at is not None
+    assert fix.edits[0].made_at.line == 10
+    assert len(fix.save(folder)) == 3
+    in_place = autofix.fix_model(net.Net(), min_input=5, inplace=True)
+    assert "conv2" in in_place.diff
+    with pytest.raises(autofix.UsageError, match="inplace=False"):
+        in_place.save(folder)
+
+
+KILLED = """
+import sys
+from dataclasses import replace
+import autofix
+from autofix.source.output import write_in_place
+sys.path.insert(0, ".")
+import net
+there = autofix.fix_model(net.Net(), min_input=5).source
+back = replace(there, files=tuple(replace(file, old=file.new, new=file.old) for file in there.files))
+print("ready", flush=True)
+while True:
+    write_in_place(there)
+    write_in_place(back)
+"""
+
+
+def test_killed_while_writing_in_place(folder: Path) -> None:
+    """Old or new, and whole, whenever the process is killed."""
+    old, chance = NET.encode(), random.Random(0)
+    first = b"kernel_size=3)\n"
+    new = old.replace(first, first + b"        self.conv2.padding = (1, 1)\n")
+    environment = {**os.environ, "PYTHONPATH": str(Path(autofix.__file__).parents[1])}
+    for _ in range(3):
+        Path("net.py").write_bytes(old)
+        process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, env=environment)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(chance.uniform(0.001, 0.05))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert Path("net.py").read_bytes() in (old, new)
