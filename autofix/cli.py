@@ -17,10 +17,11 @@ from autofix import __version__, config
 from autofix.bench_command import bench
 from autofix.errors import AutofixError, InfeasibleError, UsageError
 from autofix.guard import one_line, stdout_to_stderr
-from autofix.options import STRATEGIES, Knobs, Shape, option, shared
+from autofix.options import SHAPES_FORMATS, STRATEGIES, Knobs, Shape, option, shared
 
 if TYPE_CHECKING:
     from autofix.load import Loaded
+    from autofix.outcome import Report
     from autofix.repair import Fix
 
 _INTERRUPTED, _BROKEN_PIPE, _INTERNAL = 130, 141, 3  # as a shell reports SIGINT and SIGPIPE
@@ -84,8 +85,9 @@ def check(target: str, format: str, weights: str | None, debug: bool, **asked: A
     "--strategy",
     type=click.Choice(STRATEGIES),
     default="fewest",
-    help="fewest edits (default), same padding everywhere, or preserve the outputs.",
+    help="fewest edits (default), same padding everywhere, preserve the outputs, or the fastest here.",
 )
+@option("--device", default="cpu", help="Where --strategy fastest measures: cpu (default), cuda.")
 @option("--allow", type=Knobs(), multiple=True, help="What may change: padding, stride, ceil_mode, ...")
 @option("--frozen", multiple=True, metavar="PATTERN", help="Layers that may not change, as encoder.*")
 @option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Seconds for the search.")
@@ -149,7 +151,7 @@ def apply(
     "--input", "input_shape", type=Shape(symbolic=False), required=True, help="The input: 1,1,20,20,20."
 )
 @click.option("--formulas", is_flag=True, help="Each size as a formula of the input size.")
-@click.option("--format", type=click.Choice(("full", "json")), default="full", help="Default: full.")
+@click.option("--format", type=click.Choice(SHAPES_FORMATS), default="full", help="Default: full.")
 def shapes(
     target: str, input_shape: tuple[int, ...], formulas: bool, format: str, weights: str | None, debug: bool
 ) -> int:
@@ -158,9 +160,16 @@ def shapes(
         loaded = _load(target, weights)
         from autofix import pipeline, report
 
-        content = report.of_shapes(pipeline.shapes(loaded.model, input_shape), format, formulas)
+        table = pipeline.shapes(loaded.model, input_shape)
+        content = report.of_shapes(table, format, formulas)
+        if format in ("dot", "mermaid"):
+            content = _drawn(pipeline.check_model(loaded.model), input_shape[2:], format)
     report.show(content)
     return 0
+
+
+def _drawn(report: Report, sizes: tuple[int, ...], format: str) -> str:
+    return report.to_dot(*sizes) if format == "dot" else report.to_mermaid(*sizes)
 
 
 def _tell(written: Iterable[Path]) -> int:

@@ -11,7 +11,8 @@ from autofix import config
 
 KNOBS = ("padding", "stride", "ceil_mode", "output_padding", "dilation", "kernel_size")
 FORMATS = ("full", "concise", "json", "github", "sarif")
-STRATEGIES = ("fewest", "same", "preserve")
+SHAPES_FORMATS = ("full", "json", "dot", "mermaid")
+STRATEGIES = ("fewest", "same", "preserve", "fastest")
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any, Any]

@@ -209,6 +209,24 @@ class Report:
 
         return report_dict(self)
 
+    def to_dot(self, *sizes: int) -> str:
+        """The graph for Graphviz, with all sizes at one input, by default the smallest asked for."""
+        from autofix.report.graph import dot, graph_of
+
+        return dot(graph_of(self, self.sizes_shown(sizes)), self.model_name)
+
+    def to_mermaid(self, *sizes: int) -> str:
+        """The graph for Mermaid, as in Markdown, with every size at one input."""
+        from autofix.report.graph import graph_of, mermaid
+
+        return mermaid(graph_of(self, self.sizes_shown(sizes)))
+
+    def sizes_shown(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The sizes that a drawing shows: those given, else the smallest asked for."""
+        if sizes and len(sizes) != len(self.axes):
+            raise UsageError(f"{len(sizes)} sizes given for {len(self.axes)} axes ({', '.join(self.axes)})")
+        return sizes or tuple(self.box[axis][0] for axis in range(len(self.axes)))
+
     def _repr_html_(self) -> str:
         from autofix.report.notebook import report_html
 

@@ -85,6 +85,23 @@ class Fix:
 
         return fix_dict(self)
 
+    def to_dot(self, *sizes: int) -> str:
+        """The repaired graph for Graphviz, changes highlighted; by default at the smallest size asked for."""
+        from autofix.report.graph import dot, graph_of
+
+        graph = graph_of(self.report, self.report.sizes_shown(sizes), self._changed)
+        return dot(graph, self.report.model_name)
+
+    def to_mermaid(self, *sizes: int) -> str:
+        """The same for Mermaid, as in Markdown."""
+        from autofix.report.graph import graph_of, mermaid
+
+        return mermaid(graph_of(self.report, self.report.sizes_shown(sizes), self._changed))
+
+    @property
+    def _changed(self) -> list[str]:
+        return [change.site for change in (*self.edits, *self.inserts)]
+
     def _repr_html_(self) -> str:
         from autofix.report.notebook import fix_html
 

@@ -15,11 +15,11 @@ def assert_accepts(
     max_input: int | tuple[int, ...] | None = None,
     input_shape: tuple[Any, ...] | None = None,
 ) -> None:
-    """Raise AssertionError, with one line for each fault, unless every size of the range works.
+    """Raise AssertionError, one line a fault, unless every size of the range works.
 
     min_input, max_input: for all spatial axes or one for each; without max_input there is no upper limit
     input_shape: such as (1, 3, "H", "W"); inferred from the first convolution otherwise
-    Both eval and train mode (with a batch of two or more) have to work. Raises UsageError and CaptureError too.
+    Eval and train mode (with a batch of two or more) have to work. Raises UsageError and CaptureError too.
     """
     __tracebackhide__ = True  # pytest shows the test's line, not this one
     from autofix.pipeline import check_model
