@@ -9,6 +9,7 @@ from autofix.errors import AutofixError, CaptureError, InfeasibleError, LoadErro
 if TYPE_CHECKING:
     from autofix.made import recording
     from autofix.manifest import apply_edits
+    from autofix.many import fix_many
     from autofix.pipeline import check_model, fix_model
 
 __version__ = "0.1.0"
@@ -20,12 +21,14 @@ __all__ = [
     "UsageError",
     "apply_edits",
     "check_model",
+    "fix_many",
     "fix_model",
     "recording",
 ]
 _MODULES = {
     "apply_edits": "autofix.manifest",
     "check_model": "autofix.pipeline",
+    "fix_many": "autofix.many",
     "fix_model": "autofix.pipeline",
     "recording": "autofix.made",
 }
