@@ -136,16 +136,7 @@ class _Run:
         return timing.compare(calls, self.device, rounds=self.rounds, seconds=self.seconds) if calls else {}
 
     def tensors(self, sizes: tuple[int, ...]) -> tuple[Any, ...]:
-        """Random inputs; random in both senses, since hardware is faster on zeros."""
-        generator = torch.Generator().manual_seed(0)
-        made = []
-        for index, shape in enumerate(self.inputs.concrete(sizes, self.batch)):
-            assert shape is not None
-            if index in self.inputs.integer:
-                made.append(torch.randint(0, 2, shape, generator=generator).to(self.device))
-            else:
-                made.append(torch.randn(shape, generator=generator).to(self.device, self.dtype))
-        return tuple(made)
+        return random_inputs(self.inputs, sizes, self.batch, self.device, self.dtype)
 
     def forward(self, variant: Variant, tensors: tuple[Any, ...]) -> Call:
         model = self.compiled(variant.model)
@@ -179,6 +170,22 @@ class _Run:
             runs = variant.takes(sizes, training, self.batch)
             peaks.append(peak_memory(call, self.device) if runs else None)
         return peaks[0], peaks[1]
+
+
+def random_inputs(
+    inputs: InputShapes, sizes: tuple[int, ...], batch: int, device: str, dtype: torch.dtype
+) -> tuple[Any, ...]:
+    """Random, since hardware is faster on zeros; the same every time."""
+    generator = torch.Generator().manual_seed(0)
+    made: list[torch.Tensor | None] = []
+    for index, shape in enumerate(inputs.concrete(sizes, batch)):
+        if shape is None:
+            made.append(None)
+        elif index in inputs.integer:
+            made.append(torch.randint(0, 2, shape, generator=generator).to(device))
+        else:
+            made.append(torch.randn(shape, generator=generator).to(device, dtype))
+    return tuple(made)
 
 
 def training_step(
@@ -218,8 +225,13 @@ def _sizes(before: Report, reference: Any, batch: int) -> list[tuple[int, ...]]:
 
 
 def _check(device: str, dtype: str) -> None:
+    check_device(device)
     if dtype not in DTYPES:
         raise UsageError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError where the device is not there."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -19,7 +19,8 @@ def peak_memory(call: Callable[[], object], device: str = "cpu") -> int:
     On CUDA as the allocator counts them; elsewhere the storages that it makes, each until it is freed.
     """
     if torch.device(device).type != "cuda":
-        with _Storages() as storages:
+        storages = _Storages()
+        with storages:
             call()
         return storages.peak
     torch.cuda.synchronize()

@@ -26,7 +26,7 @@ from autofix.verify import Verdict, certify, computes, failing_run, run_points
 if TYPE_CHECKING:
     from autofix.solve.request import Request, Solution
 
-STRATEGIES = ("fewest", "same", "preserve")
+STRATEGIES = ("fewest", "same", "preserve", "fastest")
 
 
 def check_model(
@@ -58,6 +58,7 @@ def fix_model(
     input_shape: tuple[Any, ...] | None = None,
     reference: int | tuple[int, ...] | None = None,
     strategy: str = "fewest",
+    device: str = "cpu",
     allow: tuple[str, ...] | None = None,
     frozen: tuple[str, ...] = (),
     time_limit: float | None = None,
@@ -66,7 +67,8 @@ def fix_model(
     """The smallest change after which every size from min_input on works, applied to a copy of the model.
 
     reference: the size the model was built for, which breaks ties between equally small changes
-    strategy:  "fewest" edits, "same" padding, or "preserve" every output that the model already gives
+    strategy:  "fewest" edits, "same" padding, or "preserve" every output that the model already gives, or the
+               "fastest" of several repairs, as measured on `device`
     allow:     the hyperparameters that may change: padding, stride, ceil_mode, output_padding, dilation, kernel_size
     frozen:    patterns of layer names that may not change, as "encoder.*"
     Raises UsageError, CaptureError, and InfeasibleError where nothing that is allowed helps.
@@ -85,6 +87,13 @@ def fix_model(
         raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
     phase("searching for the smallest repair")
     request = Request(captured.analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)
+    if strategy == "fastest" and not before.ok:
+        from autofix.fastest import fastest
+
+        def finish(found: Solution, inplace: bool) -> Fix:
+            return _finish(model, captured, before, request, found, strategy, inplace)
+
+        return fastest(request, finish, device, inplace)
     solution = Solution(Changes(), analysis, True) if before.ok else SOLVERS[strategy](request)
     return _finish(model, captured, before, request, solution, strategy, inplace)
 

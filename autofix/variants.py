@@ -128,7 +128,7 @@ def _enlarged(model: nn.Module, how: str, before: Report) -> Variant:
 def next_working(
     report: Report, sizes: tuple[int, ...], training: bool, batch: int
 ) -> tuple[int, ...] | None:
-    """The smallest size from `sizes` on that is accepted, all axes enlarged alike; None where none is near."""
+    """The smallest size from `sizes` on that is accepted, all axes raised alike; None where none is near."""
     minimum = report.minimum_input
     raised = tuple(max(n, low or n) for n, low in zip(sizes, minimum, strict=True))
     if report.accepts(*raised, training=training, batch=batch):

@@ -30,6 +30,7 @@ def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Fou
         tied=tied,
         changes=changes,
         deadline=request.deadline,
+        excluded=request.excluded,
     )
     return search(question, analysis)
 

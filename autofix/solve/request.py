@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autofix.analyse import Analysis
-from autofix.changes import Changes
+from autofix.changes import Changes, Setting
 from autofix.condition import Box
 
 
@@ -17,6 +17,7 @@ class Request:
     analyse:   changes -> the model's analysis with them
     original:  the analysis without any
     deadline:  in seconds of time.monotonic()
+    excluded:  settings that the search leaves aside
     """
 
     analyse: Callable[[Changes], Analysis]
@@ -26,6 +27,7 @@ class Request:
     frozen: tuple[str, ...]
     reference: tuple[int, ...]
     deadline: float
+    excluded: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Question:
     tied: bool
     changes: Changes = Changes()
     deadline: float = field(default_factory=lambda: time.monotonic() + 60)
+    excluded: Sequence[Setting] = ()
 
 
 def search(question: Question, original: Analysis) -> Found | NotFound:
@@ -68,7 +69,7 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
     optimal, blocked = True, list[Setting]()
     for rounds in range(1, MOST_ROUNDS):
         model = RepairModel(question.groups, samples, question.tied, question.changes)
-        for setting in blocked:
+        for setting in (*question.excluded, *blocked):
             model.forbid(setting)
         answer, proved = _best(model, question)
         optimal = optimal and proved
