@@ -87,7 +87,7 @@ def check(target: str, format: str, weights: str | None, debug: bool, **asked: A
     default="fewest",
     help="fewest edits (default), same padding everywhere, preserve the outputs, or the fastest here.",
 )
-@option("--device", default="cpu", help="Where --strategy fastest measures: cpu (default), cuda.")
+@option("--device", help="Where --strategy fastest measures: cpu (default), cuda.")
 @option("--allow", type=Knobs(), multiple=True, help="What may change: padding, stride, ceil_mode, ...")
 @option("--frozen", multiple=True, metavar="PATTERN", help="Layers that may not change, as encoder.*")
 @option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Seconds for the search.")
