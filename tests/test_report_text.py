@@ -9,7 +9,7 @@ import report_samples as samples
 
 from autofix import report
 from autofix.fault import Code, Location
-from autofix.report import html, notebook, wording
+from autofix.report import notebook, wording
 
 REPORT = """\
 BadCNN: 1 fault for sizes >= 5
@@ -207,7 +207,7 @@ def test_github_escapes_what_ends_a_command():
 
 def test_html_escapes_the_source():
     place = Location("m.py", 3, "x = '<script>'")
-    page = html.fix_page(samples.fix(edits=(samples.edit(made_at=place),)))
+    page = notebook.fix_html(samples.fix(edits=(samples.edit(made_at=place),)))
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
     assert "AF101" in notebook.report_html(samples.report())

@@ -83,7 +83,8 @@ def spoken(panel: Panel, heatmap: Heatmap) -> str:
     failing = [row.name for row in panel.rows if "bad" in row.states]
     named = ", ".join(failing[:6]) + (" and others" if len(failing) > 6 else "")
     sizes = f"input sizes {heatmap.columns[0]} to {heatmap.columns[-1]}"
-    return f"{sizes}; {f'some sizes fail at {named}' if failing else 'no layer fails'}; works at {panel.works}"
+    told = f"some sizes fail at {named}" if failing else "no layer fails"
+    return f"{sizes}; {told}; works at {panel.works}"
 
 
 def render(template: str, **values: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+SIGNS = ((">=", "\u2265"), ("->", "\u2192"), (" x ", " \u00d7 "))
+
 
 def typeset(text: str) -> str:
-    """`>= 8` -> `≥ 8`, `0 -> 1` -> `0 → 1`, `3 x 3` -> `3 × 3`."""
-    for plain, sign in ((">=", "≥"), ("->", "→"), (" x ", " × ")):
+    """Comparisons, arrows and products by their own signs."""
+    for plain, sign in SIGNS:
         text = text.replace(plain, sign)
     return text

@@ -41,7 +41,7 @@ def alternatives(fix: Fix, costs: Cost) -> tuple[Alternative, ...]:
 
 def _other(fix: Fix, strategy: str, costs: Cost) -> Alternative:
     if fix.original is None:
-        return Alternative(strategy, False, refused="the original was changed in place, so it cannot be asked")
+        return Alternative(strategy, False, refused="the original was changed in place")
     try:
         found = _asked_again(fix, strategy)
         return _alternative(found, _compared(found, fix, costs))
@@ -60,9 +60,13 @@ def _asked_again(fix: Fix, strategy: str) -> Fix:
     highs = tuple(box[axis][1] for axis in axes)
     bounded: dict[str, Any] = {} if None in highs else {"max_input": highs}
     lows = tuple(box[axis][0] for axis in axes)
-    return fix_model(
-        fix.original, min_input=lows, input_shape=inputs.shapes, strategy=strategy, time_limit=SECONDS, **bounded
-    )
+    asked: dict[str, Any] = {
+        "min_input": lows,
+        "input_shape": inputs.shapes,
+        "time_limit": SECONDS,
+        **bounded,
+    }
+    return fix_model(fix.original, strategy=strategy, **asked)
 
 
 def _alternative(fix: Fix, why: str = "") -> Alternative:
@@ -85,7 +89,8 @@ def _compared(fix: Fix, chosen: Fix, costs: Cost) -> str:
         ("inserted operation", len(chosen.inserts), len(fix.inserts)),
         ("edited layer", len({e.site for e in chosen.edits}), len({e.site for e in fix.edits})),
     )
-    told = [(theirs > ours, f"{count(theirs, noun)} instead of {ours}") for noun, ours, theirs in counted if ours != theirs]
+    differing = [each for each in counted if each[1] != each[2]]
+    told = [(others > ours, f"{count(others, noun)} instead of {ours}") for noun, ours, others in differing]
     told += _work(fix, costs)
     more, less = (", ".join(text for worse, text in told if worse is wanted) for wanted in (True, False))
     if not told:

@@ -16,6 +16,8 @@ from autofix.meta import to_meta, undisturbed
 from autofix.program import InputShapes
 from autofix.repair import Fix
 
+FARTHEST = 512  # how far beyond the smallest size asked for a size is looked for that worked before
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -53,9 +55,13 @@ def cost(fix: Fix) -> Cost:
 
 
 def reference(fix: Fix) -> tuple[int, ...]:
-    """The smallest size at which the original works too, within what was asked for."""
-    lows = [fix.before.box[axis][0] for axis in range(len(fix.before.axes))]
-    return tuple(max(low, known or low) for low, known in zip(lows, fix.before.minimum_input, strict=True))
+    """The smallest size asked for at which the original runs too, equally far along each axis."""
+    lows = tuple(fix.before.box[axis][0] for axis in range(len(fix.before.axes)))
+    for more in range(FARTHEST):
+        size = tuple(low + more for low in lows)
+        if fix.before.accepts(*size):
+            return size
+    return lows
 
 
 def _sizes(fix: Fix) -> dict[str, tuple[int, ...]]:
@@ -63,12 +69,14 @@ def _sizes(fix: Fix) -> dict[str, tuple[int, ...]]:
     lowest = tuple(fix.before.box[axis][0] for axis in axes)
     largest = [fix.before.box[axis][1] for axis in axes]
     bounded = tuple(size for size in largest if size is not None)
-    sizes = {"smallest size asked for": lowest, "smallest size that worked before": reference(fix)}
+    works = reference(fix)
+    sizes = {"smallest size asked for": lowest, "smallest size that worked before": works}
     if len(bounded) == len(largest):
         sizes["largest size asked for"] = bounded
     else:
-        sizes["twice that (no largest size was given)"] = tuple(2 * size for size in reference(fix))
-    return {label: size for place, (label, size) in enumerate(sizes.items()) if size not in [*sizes.values()][:place]}
+        sizes["twice that (no largest size was given)"] = tuple(2 * size for size in works)
+    first = {size: label for label, size in reversed(sizes.items())}
+    return {label: size for label, size in sizes.items() if first[size] == label}
 
 
 def _parameters(model: nn.Module) -> int:

@@ -75,8 +75,9 @@ def _node(
 def _state(layer: Layer, tables: _Tables) -> dict[str, Any]:
     state: dict[str, Any] = {"sizes": [tables.add(size) for size in layer.sizes]}
     if layer.bad.any():
-        numbers = {"needs": tables.add(layer.needs), "gets": tables.add(layer.gets)}
-        state |= {"bad": tables.add(layer.bad), "what": layer.what, **numbers}
+        texts = list(dict.fromkeys(["", *layer.told]))
+        told = np.array([texts.index(text) for text in layer.told])
+        state |= {"bad": tables.add(told), "texts": texts}
     if layer.late.any():
         state["late"] = tables.add(layer.late)
     if not layer.known.all():
@@ -90,7 +91,7 @@ def _path(layer: Layer) -> str | None:
 
 
 def grouped(paths: Sequence[str | None]) -> Group:
-    """Nested runs of consecutive calls by module path. A function goes where its neighbours have a common parent."""
+    """Nested runs of consecutive calls by module path; a function joins its neighbours' parent."""
     parents = [None if path is None else path.split(".")[:-1] for path in paths]
     top = Group("", "", 0, len(paths) - 1)
     stack = [top]

@@ -63,7 +63,7 @@ class Heatmap:
 
 
 def columns(interesting: list[int], largest: int) -> tuple[int, ...]:
-    """Input sizes that show every interesting one: from 1 on where that fits, else around them, else in steps."""
+    """Input sizes, every interesting one among them: from 1 on if that fits, else near them, or in steps."""
     low, high = min(interesting), max(interesting)
     high = min(largest, max(high + max(4, high // 4), LEAST_COLUMNS))
     if high <= MOST_COLUMNS:
@@ -84,7 +84,8 @@ def shown_keys(both: tuple[dict[Key, Layer], dict[Key, Layer]], changed: set[str
         if layer.site.kind.startswith("call")
         and (layer.name in changed or any(_eventful(key, layers) for layers in both))
     ]
-    urgent = {k for k in keys if k[0] in changed or any(k in layers and layers[k].bad.any() for layers in both)}
+    failing = {k for layers in both for k, layer in layers.items() if layer.bad.any()}
+    urgent = {k for k in keys if k[0] in changed or k in failing}
     spare = MOST_ROWS - min(MOST_ROWS, len(urgent))
     chosen = {*list(dict.fromkeys(k for k in keys if k in urgent))[:MOST_ROWS]}
     chosen |= set([k for k in keys if k not in urgent][:spare])

@@ -31,7 +31,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Rise:
-    """A size as a formula, which grows by `rise` whenever the input grows by `period`, and the layers that have it."""
+    """A formula that grows by `rise` whenever the input grows by `period`. `layers` have this size."""
 
     formula: str
     period: int

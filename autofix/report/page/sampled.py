@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autofix.analyse import Analysis, Mode, Piece
+from autofix.fault import Code
 from autofix.findings import references
 from autofix.interpret import Requirement
 from autofix.ops.base import Tensor
@@ -18,6 +19,7 @@ from autofix.size import BATCH, at
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Texts = NDArray[np.object_]
 Key = tuple[str, int]  # the name of a site, and how often that name was called before
 NEVER = np.iinfo(np.int64).max
 
@@ -27,7 +29,7 @@ class Layer:
     """One call at each sampled input size.
 
     sizes:  its output without batch and channels, one array for each axis; () where it has no such axes
-    bad:    where something that it requires fails; `what` says what, `needs` and `gets` the two numbers
+    told:   what fails here and with which numbers; "" where nothing does
     late:   where an earlier call has already failed, so that this one is never reached
     known:  where the sizes are described at all
     inputs: the calls that it computes from
@@ -39,19 +41,17 @@ class Layer:
     channels: int | None
     sizes: tuple[Numbers, ...]
     known: Mask
-    bad: Mask
     late: Mask
-    what: str = ""
-    needs: Numbers | None = None
-    gets: Numbers | None = None
+    told: Texts
 
     @property
     def name(self) -> str:
         return self.site.name
 
-    def text(self, column: int) -> str:
-        """`5x5x8`, or `5` where the layer has one axis."""
-        return "x".join(str(int(size[column])) for size in self.sizes)
+    @property
+    def bad(self) -> Mask:
+        """Where something that it requires fails."""
+        return np.asarray(self.told != "", dtype=bool)
 
 
 def sampled(analysis: Analysis, sizes: Numbers) -> dict[Key, Layer]:
@@ -72,26 +72,22 @@ def _merged(old: Layer, new: Layer, inside: Mask) -> Layer:
     fresh = inside & ~old.known
     same = len(old.sizes) == len(new.sizes)
     sizes = [np.where(fresh, b, a) for a, b in zip(old.sizes, new.sizes, strict=True)] if same else old.sizes
-    told = old if old.bad.any() else new
     return replace(
         old,
         sizes=tuple(sizes),
         known=old.known | (new.known if same else np.False_),
-        bad=old.bad | new.bad,
         late=old.late | new.late,
-        what=told.what,
-        needs=told.needs,
-        gets=told.gets,
+        told=np.where(old.bad, old.told, new.told),
     )
 
 
 def _layers(mode: Mode, piece: Piece, point: dict[int, Any], inside: Mask) -> Iterator[Layer]:
     keys = keys_of(piece.program.sites)
     failing, first = _failing(mode, piece, point, inside)
+    nothing = np.full(inside.shape, "", dtype=object)
     for site, value in zip(piece.program.sites, piece.meaning.values, strict=True):
         tensor = first_tensor(value)
         dims = tensor.shape[2:] if tensor is not None and tensor.ndim > 2 else ()
-        requirement, bad = failing.get(site.index, (None, np.zeros_like(inside)))
         yield Layer(
             key=keys[site.index],
             site=site,
@@ -99,11 +95,8 @@ def _layers(mode: Mode, piece: Piece, point: dict[int, Any], inside: Mask) -> It
             channels=_channels(tensor),
             sizes=tuple(_array(dim, point, inside) for dim in dims),
             known=inside & (tensor is not None),
-            bad=bad & (first >= site.index),
             late=inside & (first < site.index),
-            what=_what(requirement),
-            needs=_number(requirement, "needs", point, inside),
-            gets=_number(requirement, "gets", point, inside),
+            told=np.where(first >= site.index, failing.get(site.index, nothing), ""),
         )
 
 
@@ -119,31 +112,31 @@ def keys_of(sites: tuple[Site, ...]) -> tuple[Key, ...]:
 
 def _failing(
     mode: Mode, piece: Piece, point: dict[int, Any], inside: Mask
-) -> tuple[dict[int, tuple[Requirement, Mask]], Numbers]:
-    """Where each site fails, and at each size the first site at which torch stops."""
-    found: dict[int, tuple[Requirement, Mask]] = {}
+) -> tuple[dict[int, Texts], Numbers]:
+    """What fails at each site, and at each size the first site at which torch stops."""
+    found: dict[int, Texts] = {}
     first = np.full(inside.shape, NEVER)
     for requirement in (*mode.required(piece, silent=False), *mode.required(piece, silent=True)):
         bad = inside & ~np.broadcast_to(np.asarray(requirement.condition.at(point), dtype=bool), inside.shape)
         if not bad.any():
             continue
-        told, so_far = found.get(requirement.site, (requirement, bad))
-        found[requirement.site] = told, so_far | bad
+        told = found.setdefault(requirement.site, np.full(inside.shape, "", dtype=object))
+        texts = _texts(requirement, point, inside)
+        for column in np.flatnonzero(bad & (told == "")).tolist():
+            told[column] = texts(column)
         if not requirement.silent:
             first = np.where(bad, np.minimum(first, requirement.site), first)
     return found, first
 
 
-def _what(requirement: Requirement | None) -> str:
-    if requirement is None:
-        return ""
-    aside = " (in train mode)" if requirement.train else " (torch raises nothing)" if requirement.silent else ""
-    return requirement.what + aside
-
-
-def _number(requirement: Requirement | None, name: str, point: dict[int, Any], inside: Mask) -> Numbers | None:
-    dim = getattr(requirement, name, None)
-    return None if dim is None else _array(dim, point, inside)
+def _texts(requirement: Requirement, point: dict[int, Any], inside: Mask) -> Callable[[int], str]:
+    """`kernel fits the padded input: needs 3, gets 1` at a column."""
+    aside = " (torch raises nothing)" if requirement.silent else ""
+    aside = " (in train mode)" if requirement.train else aside
+    if requirement.needs is None or requirement.gets is None or requirement.code is Code.REFUSED:
+        return lambda column: requirement.what + aside
+    needs, gets = (_array(dim, point, inside) for dim in (requirement.needs, requirement.gets))
+    return lambda column: f"{requirement.what}: needs {needs[column]}, gets {gets[column]}{aside}"
 
 
 def first_tensor(value: Any) -> Tensor | None:

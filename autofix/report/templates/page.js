@@ -32,12 +32,7 @@
     const sizes = sizesOf(node, n, mode).join("×");
     return [node.channels === null ? "" : `${node.channels} ch`, sizes].filter(Boolean).join(" · ");
   };
-  const whyText = (node, n, mode) => {
-    const told = node[mode];
-    const needs = lookup(told.needs, n);
-    const gets = lookup(told.gets, n);
-    return told.what + (needs === null || gets === null || /needs/.test(told.what) ? "" : `: needs ${needs}, gets ${gets}`);
-  };
+  const whyText = (node, n, mode) => node[mode].texts[lookup(node[mode].bad, n)];
 
   // The tree: a leaf is the index of a node, a group has children. Rows are what is on show.
   const leaves = (item) => (typeof item === "number" ? [item] : item.children.flatMap(leaves));
