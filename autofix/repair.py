@@ -100,7 +100,7 @@ class Fix:
 
     @property
     def _changed(self) -> list[str]:
-        return [change.site for change in (*self.edits, *self.inserts)]
+        return [edit.site for edit in self.edits] + [insert.site for insert in self.inserts]
 
     def _repr_html_(self) -> str:
         from autofix.report.notebook import fix_html

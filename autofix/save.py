@@ -19,7 +19,7 @@ from autofix.made import Made, made_of
 from autofix.manifest import make_manifest
 from autofix.ops.base import Tensor
 from autofix.progress import phase
-from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch
+from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch, verify_patch
 from autofix.source.output import output_files, write_beside, write_in_place
 from autofix.source.patch import SourcePatch, patch_source
 from autofix.source.text import SourceError
@@ -60,7 +60,21 @@ def source_of(fix: Fix) -> SourcePatch | None:
             continue
         if patch.complete:
             return patch
-    return None
+    return _written_out(fix)
+
+
+def _written_out(fix: Fix) -> SourcePatch | None:
+    """The whole computation as a recipe, where foreign code is to change; None where that cannot be."""
+    from autofix.source.graph_recipe import graph_recipe
+
+    assert fix.original is not None
+    origin = made_of(fix.original).origin
+    if origin is None or origin.module in ("__main__", "") or fix.graph_module is None:
+        return None
+    try:
+        return graph_recipe(fix.original, fix.graph_module, origin, _edits(fix))
+    except SourceError:
+        return None
 
 
 def save_fix(fix: Fix, folder: Path, in_place: bool = False) -> tuple[Path, ...]:
@@ -101,6 +115,9 @@ def _verified(fix: Fix, made: Made) -> SourcePatch:
         **_options(fix),
     )
     if patch.failures:
+        recipe = _written_out(fix)
+        if recipe is not None:
+            return _accepted(recipe, verify_patch(recipe, made.target, fix.model, inputs))
         raise SaveError(f"this repair cannot be written as source: {'; '.join(patch.failures)}")
     if patch.paste is not None:
         return _verified_paste(fix, inputs)
