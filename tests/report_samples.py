@@ -54,7 +54,7 @@ def edit(**changes: Any) -> Edit:
 def insert(**changes: Any) -> Insert:
     fields = {
         "kind": "align", "site": "cat", "op": "cat", "why": "sizes differ by 1", "safety": Safety.IDENTICAL,
-        "text": "pad up2 to the size of enc2", "called_at": CALLED,
+        "operand": 0, "like": 1, "called_at": CALLED,
     }  # fmt: skip
     return Insert(**{**fields, **changes})
 

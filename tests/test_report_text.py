@@ -40,7 +40,7 @@ edit: conv2 (Conv3d): padding 0 -> 1
    = why: kernel 3 needs 3, gets 1 at size 5
    = changes-outputs: outputs change on sizes that worked; the strategy preserve keeps them
 
-insert: cat (cat): pad up2 to the size of enc2
+insert: cat (cat): pad or crop operand 1 to the size of operand 2
   --> /models/mri.py:22
    |
 22 | return torch.relu(self.conv2(x))

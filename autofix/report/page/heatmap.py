@@ -9,7 +9,7 @@ import numpy as np
 
 from autofix.report.page.sampled import Key, Layer
 
-LEAST_COLUMNS, MOST_COLUMNS, MOST_ROWS = 24, 36, 48
+LEAST_COLUMNS, MOST_COLUMNS, MOST_ROWS = 24, 32, 48
 TONES = 7  # shades of the scale from small sizes to large ones
 WIDE, NARROW, HEIGHT, HEAD = 34, 24, 24, 40  # pixels
 

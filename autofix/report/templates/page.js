@@ -214,7 +214,9 @@
       const [text, center] = [sizeText(data.nodes[far[0][1]], n, mode), (y + middle(spots[last])) / 2];
       if (gap >= 12 && middle(spots[last]) - y > text.length * 7 + 16) {
         const turned = { x, y: center, transform: `rotate(-90 ${x} ${center})`, "text-anchor": "middle", dy: "4" };
-        parts.push(drawn("text", turned, text));
+        const long = text.length * 6.8 + 6;
+        const behind = { x: x - long / 2, y: center - 6, width: long, height: 12, transform: turned.transform };
+        parts.push(drawn("rect", behind), drawn("text", turned, text));
       }
     }
     return parts;
@@ -263,9 +265,11 @@
   window.matchMedia("print").addEventListener("change", redraw);
   build();
   redraw();
-  for (const scroll of document.querySelectorAll(".map .scroll")) {
-    const line = scroll.querySelector("path.works") || scroll.querySelector("path.asked");
-    if (line) scroll.scrollLeft = Math.max(0, line.getBBox().x - scroll.clientWidth / 2);
-  }
+  // Both panels show the same columns, at first those around the smallest size asked for.
+  const maps = [...document.querySelectorAll(".map .scroll")];
+  const together = (from) => maps.forEach((map) => { if (map.scrollLeft !== from.scrollLeft) map.scrollLeft = from.scrollLeft; });
+  for (const map of maps) map.addEventListener("scroll", () => together(map), { passive: true });
+  const line = maps.length ? maps[0].querySelector("path.asked") : null;
+  if (line) maps[0].scrollLeft = Math.max(0, line.getBBox().x - maps[0].clientWidth / 2);
   document.documentElement.dataset.ready = Math.round(performance.now());
 })();
