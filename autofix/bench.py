@@ -26,6 +26,9 @@ _RATE: Final = 1e-6  # learning rate of the timed training step, small enough th
 _RECOMPILES: Final = 256  # each variant and size is compiled on its own
 
 
+Wrap = Callable[[nn.Module, tuple[Any, ...]], tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
 @dataclass(frozen=True)
 class Row:
     """One variant at one size.
@@ -81,11 +84,13 @@ def bench_model(
     strategies: Sequence[str] = REPAIRS,
     rounds: int = timing.ROUNDS,
     seconds: float = timing.SECONDS,
+    wrap: Wrap | None = None,
 ) -> Bench:
     """Time a model, its repairs and enlarged inputs at sizes from min_input to the reference.
 
     dtype:     weights and inputs are converted to it: fp32, bf16, fp16
     reference: the largest size; where not given, twice the smallest size that works
+    wrap:      (model, inputs) -> what to call on what instead, such as a CUDA graph
     Raises UsageError where the device or dtype is unknown, and CaptureError.
     """
     _check(device, dtype)
@@ -94,7 +99,7 @@ def bench_model(
     asked = {"min_input": min_input, "max_input": max_input, "input_shape": input_shape}
     before, found = variants(model, skipped, strategies, **asked)
     converted = [replace(v, model=v.model.to(device, DTYPES[dtype])) for v in found]
-    run = _Run(inputs, device, DTYPES[dtype], compile, batch, rounds, seconds)
+    run = _Run(inputs, device, DTYPES[dtype], compile, batch, rounds, seconds, wrap)
     with torch._dynamo.config.patch(recompile_limit=_RECOMPILES) if compile else torch.enable_grad():
         rows = tuple(row for sizes in _sizes(before, reference, batch) for row in run.rows(converted, sizes))
     settings = {"device": device, "dtype": dtype, "compile": compile, "batch": batch}
@@ -114,6 +119,7 @@ class _Run:
     batch: int
     rounds: int
     seconds: float
+    wrap: Wrap | None
 
     def rows(self, found: Sequence[Variant], sizes: tuple[int, ...]) -> Iterator[Row]:
         """One row for each variant that runs at a size; all of them are timed against each other."""
@@ -139,7 +145,8 @@ class _Run:
         return random_inputs(self.inputs, sizes, self.batch, self.device, self.dtype)
 
     def forward(self, variant: Variant, tensors: tuple[Any, ...]) -> Call:
-        model = self.compiled(variant.model)
+        variant.model.eval()
+        model, tensors = self.prepared(variant.model, tensors)
 
         def call() -> object:
             with torch.no_grad():
@@ -148,21 +155,23 @@ class _Run:
         return call
 
     def step(self, variant: Variant, tensors: tuple[Any, ...]) -> Call:
-        model = self.compiled(variant.model)
+        variant.model.train()
+        model, tensors = self.prepared(variant.model, tensors)
         optimizer = torch.optim.SGD(variant.model.parameters(), lr=_RATE)
         return lambda: training_step(model, optimizer, tensors)
 
-    def compiled(self, model: nn.Module) -> Callable[..., Any]:
-        if not self.compile:
-            return model
-        compiled: Callable[..., Any] = torch.compile(model, dynamic=False)
-        return compiled
+    def prepared(
+        self, model: nn.Module, tensors: tuple[Any, ...]
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self.wrap is not None:
+            return self.wrap(model, tensors)
+        return (torch.compile(model, dynamic=False) if self.compile else model), tensors
 
     def memory(
         self, variant: Variant, tensors: tuple[Any, ...], sizes: tuple[int, ...]
     ) -> tuple[int | None, int | None]:
         """Peak bytes, of eager runs also where compiled ones are timed."""
-        eager = replace(self, compile=False)
+        eager = replace(self, compile=False, wrap=None)
         peaks: list[int | None] = []
         for training in (False, True):
             variant.model.train(training)
