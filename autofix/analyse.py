@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -10,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 
 from autofix.changes import Changes
-from autofix.condition import Box, Condition, any_of
-from autofix.curve import LONGEST
+from autofix.condition import Box
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
-from autofix.region import Region, horizon, region
+from autofix.region import EVERYWHERE, Patchwork, Region, region, window
 from autofix.size import BATCH
 
-MOST_PIECES: Final = 48  # paths of one model that are followed before coverage is given up
+MOST_PIECES: Final = 400  # paths of one model that are followed before coverage is given up
+MOST_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,20 @@ class Mode:
         return [r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)]
 
     @cached_property
-    def accepted(self) -> Region:
+    def accepted(self) -> Region | Patchwork:
         """Where torch raises nothing, among the sizes that are described."""
-        return region(guarded(r, piece) for piece in self.pieces for r in self.required(piece, silent=False))
+        return self._together(silent=False)
 
     @cached_property
-    def sound(self) -> Region:
+    def sound(self) -> Region | Patchwork:
         """Where no silent fault happens either."""
-        return region(guarded(r, piece) for piece in self.pieces for r in self.required(piece, silent=True))
+        return self._together(silent=True)
+
+    def _together(self, silent: bool) -> Region | Patchwork:
+        parts = tuple((p.domain, region(r.condition for r in self.required(p, silent))) for p in self.pieces)
+        if len(parts) == 1 and parts[0][0] == EVERYWHERE:
+            return parts[0][1]
+        return Patchwork(parts)
 
     def described(self, point: Mapping[int, Any]) -> Any:
         """Whether some path stands for a point."""
@@ -101,17 +108,17 @@ Follow = Callable[[bool, Mapping[int, int]], Piece]  # training, point -> the pa
 
 
 def analyse(
-    follow: Follow, inputs: InputShapes, box: Box, start: Mapping[int, int], changes: Changes = Changes()
+    follow: Follow, inputs: InputShapes, box: Box, start: Mapping[int, int], changes: Changes = Changes(), one_graph: bool = False
 ) -> Analysis:
-    """Follow the model's paths until they cover the box, in both modes."""
+    """Follow the model's paths until they cover the box, in both modes; with one graph, eval's paths are train's."""
     evaluating, covered = _explore(follow, False, box, start)
-    training, covered_too = _explore(follow, True, box, start)
+    training, covered_too = (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start)
     return Analysis(inputs, evaluating, training, covered and covered_too, changes)
 
 
 def _explore(follow: Follow, training: bool, box: Box, start: Mapping[int, int]) -> tuple[Mode, bool]:
-    mode = Mode(training, (follow(training, start),))
-    while len(mode.pieces) < MOST_PIECES:
+    mode, until = Mode(training, (follow(training, start),)), time.monotonic() + MOST_SECONDS
+    while len(mode.pieces) < MOST_PIECES and time.monotonic() < until:
         missing = uncovered(mode, box)
         if missing is None:
             return mode, True
@@ -125,26 +132,21 @@ def _explore(follow: Follow, training: bool, box: Box, start: Mapping[int, int])
 
 
 def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
-    """A point of the box on no followed path; None where there is none, {} where that is not known."""
+    """A point of the box on no followed path; None where there is none, {} where that is not known.
+
+    Equal sizes on all axes come first: they are what most inputs are.
+    """
     domains = [piece.domain for piece in mode.pieces]
-    if any(not domain.single and not domain.joint and not domain.empty for domain in domains):
+    if EVERYWHERE in domains:
         return None
-    order = sorted({axis for domain in domains for axis, _ in domain.single} | {a for d in domains for c in d.joint for a in c.axes})
-    ranges, exact = [], True
-    for axis in order:
-        growth = horizon(domains, axis)
-        lowest, highest = box[axis]
-        exact = exact and growth is not None
-        last = max(lowest, growth.settled + 1) + growth.period - 1 if growth else lowest + 40
-        ranges.append(np.arange(lowest, min(last, highest if highest is not None else last) + 1, dtype=np.int64))
-    if np.prod([len(r) for r in ranges], dtype=float) > LONGEST:
-        return {}
-    grids = np.meshgrid(*ranges, indexing="ij", sparse=True)
-    missing = np.argwhere(~np.broadcast_to(mode.described(dict(zip(order, grids, strict=True))), [len(r) for r in ranges]))
+    order = sorted({axis for d in domains for axis, _ in d.single} | {a for d in domains for c in d.joint for a in c.axes})
+    grid = window(domains, order, box)
+    missing = np.argwhere(~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape))
     if not len(missing):
-        return None if exact else {}
-    best = missing[np.lexsort((missing.sum(axis=1), missing.max(axis=1)))[0]]
-    return {axis: int(values[i]) for axis, values, i in zip(order, ranges, best, strict=True)}
+        return None if grid.exact else {}
+    spread = missing.max(axis=1) - missing.min(axis=1)
+    best = missing[np.lexsort((missing.sum(axis=1), missing.max(axis=1), spread > 0))[0]]
+    return {axis: int(values[i]) for axis, values, i in zip(order, grid.ranges, best, strict=True)}
 
 
 def follow_program(
@@ -162,12 +164,6 @@ def follow_program(
         return known[key]
 
     return follow
-
-
-def guarded(requirement: Requirement, piece: Piece) -> Condition:
-    """The requirement, where the piece's path is taken."""
-    conditions: Sequence[Condition] = (*piece.program.conditions, *piece.meaning.conditions)
-    return any_of((*(~c for c in conditions), requirement.condition)) if conditions else requirement.condition
 
 
 def everything(axes: int) -> Box:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from autofix import curve as curves
-from autofix.analyse import Analysis, Mode, Piece, guarded
+from autofix.analyse import Analysis, Mode, Piece
 from autofix.condition import LOOK, Box, Condition, decide, indicator
 from autofix.curve import Curve
 from autofix.fault import Code, Fault, Step
 from autofix.interpret import Requirement
 from autofix.ops.base import Tensor
 from autofix.program import Program, Ref
+from autofix.region import Patchwork, Region
 from autofix.size import BATCH, at
 
 Point = dict[int, int]
@@ -52,7 +53,8 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
                 for requirement, point in _first_failures(mode, piece, bounds):
                     yield Failure(mode, piece, requirement, point)
             for requirement in dict.fromkeys(mode.required(piece, silent=True)):
-                silent = _failing_where(guarded(requirement, piece), mode.accepted.at, bounds)
+                inside = _both(piece.domain, mode.accepted)
+                silent = _failing_where(requirement.condition, inside, bounds)
                 if silent is not None:
                     yield Failure(mode, piece, requirement, silent)
 
@@ -118,6 +120,10 @@ class _Alive:
                     return None
                 point = {**point, axis: size}
         return point
+
+
+def _both(domain: Region, accepted: Region | Patchwork) -> Callable[[Mapping[int, Any]], Any]:
+    return lambda point: domain.at(point) & accepted.at(point)
 
 
 def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:

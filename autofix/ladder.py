@@ -9,7 +9,7 @@ from typing import Final
 from torch import nn
 
 from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
-from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain
+from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.errors import CaptureError
@@ -56,12 +56,13 @@ class Followed:
     meta: nn.Module
     inputs: InputShapes
     trains: Mapping[int, bool]
+    one_graph: bool = False  # the model's own code does not ask whether it trains
     programs: tuple[Program, ...] = ()
 
     def analyse(self, changes: Changes) -> Analysis:
         """As above; the model is traced anew, as its path depends on its sizes."""
         box = everything(len(self.inputs.axes))
-        analysis = analyse(self._follow(box, changes), self.inputs, box, start(self.inputs), changes)
+        analysis = analyse(self._follow(box, changes), self.inputs, box, start(self.inputs), changes, self.one_graph)
         if not self.programs:
             self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
         return analysis
@@ -140,6 +141,9 @@ def _second(
     trains = {id(module): module.training for module in meta.modules()}
     try:
         followed = Followed(meta, inputs, trains)
+        with watch_training() as reads:
+            followed.record(meta, Changes(), start(inputs))
+        followed.one_graph = not reads.training
         analysis = followed.analyse({})
         why_not = difference(analysis)
     except CaptureError as error:

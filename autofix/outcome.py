@@ -14,7 +14,7 @@ from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
 from autofix.fidelity import meta_inputs
 from autofix.meta import undisturbed
-from autofix.region import Region, describe, horizon, region
+from autofix.region import Patchwork, Region, describe, horizon, parts
 from autofix.size import BATCH
 
 FAR = 1 << 14  # where the search for a minimum gives up: no network needs a larger input to begin with
@@ -105,36 +105,37 @@ class Report:
 
     @cached_property
     def minimum_input(self) -> tuple[int | None, ...]:
-        """Per axis, the smallest N such that every size from N up is accepted; None where there is none."""
-        return self._minimum(self.analysis.modes, 2)
+        """Per axis, the smallest N such that every size from N up is accepted in eval mode; None where there is none."""
+        return self._minimum(self.analysis.evaluating, 1)
+
+    @cached_property
+    def minimum_input_train(self) -> tuple[int | None, ...] | None:
+        """The same in train mode, with a batch of 2 or more; None where that makes no difference."""
+        trained = self._minimum(self.analysis.training, 2)
+        return None if trained == self.minimum_input else trained
 
     @cached_property
     def minimum_input_batch1(self) -> tuple[int | None, ...] | None:
-        """The same in train mode with a batch of 1; None where that makes no difference."""
-        single = self._minimum((self.analysis.training,), 1)
-        return None if single == self.minimum_input else single
+        """The same in train mode with a batch of 1; None where that makes no further difference."""
+        single = self._minimum(self.analysis.training, 1)
+        return None if single == (self.minimum_input_train or self.minimum_input) else single
 
-    def _minimum(self, modes: tuple[Mode, ...], batch: int) -> tuple[int | None, ...]:
-        everywhere = region(())
-        whole = Region(
-            tuple(item for mode in modes for item in mode.accepted.single),
-            tuple(item for mode in modes for item in mode.accepted.joint),
-            any(mode.accepted.empty for mode in modes),
-        )
-        if whole.empty or not self.analysis.complete or whole is everywhere:
-            return (None,) * len(self.axes)
-        lowest = [_from(whole, axis) for axis in range(len(self.axes))]
+    def _minimum(self, mode: Mode, batch: int) -> tuple[int | None, ...]:
+        nowhere: tuple[int | None, ...] = (None,) * len(self.axes)
+        accepted = mode.accepted
+        if accepted.empty or not self.analysis.complete:
+            return nowhere
+        lowest = [_from(accepted, axis) for axis in range(len(self.axes))]
         known = [low for low in lowest if low is not None]
-        if len(known) < len(lowest):
-            return tuple(lowest)
-        return self._cube(whole, known, batch)
+        return tuple(lowest) if len(known) < len(lowest) else self._cube(mode, known, batch)
 
-    def _cube(self, whole: Region, lowest: list[int], batch: int) -> tuple[int | None, ...]:
-        """Raise all axes together until the joint conditions hold too."""
+    def _cube(self, mode: Mode, lowest: list[int], batch: int) -> tuple[int | None, ...]:
+        """Raise all axes together until the conditions on several of them hold too."""
+        batches = (1, 1) if mode.training and batch == 1 else (batch, None)
 
         def holds(cube: int) -> bool:
             box: dict[int, tuple[int, int | None]] = {a: (max(low, cube), None) for a, low in enumerate(lowest)}
-            return bool(whole.covers({BATCH: (1, 1) if batch == 1 else (2, None), **box}).holds)
+            return bool(mode.accepted.covers({BATCH: batches, **box}).holds)
 
         low, high = 0, 1
         while not holds(high):
@@ -148,55 +149,58 @@ class Report:
 
     @cached_property
     def working_sizes(self) -> str:
-        """The accepted sizes in words, for all axes alike or one by one; both modes, batch of 2."""
-        regions = [mode.accepted for mode in self.analysis.modes]
-        if any(r.empty for r in regions):
+        """The accepted sizes in words, for all axes alike or one by one; train mode apart where it differs."""
+        evaluated, trained = (self._sizes_of(mode) for mode in self.analysis.modes)
+        return evaluated if evaluated == trained else f"{evaluated} (train mode: {trained})"
+
+    def _sizes_of(self, mode: Mode) -> str:
+        if mode.accepted.empty:
             return "none"
-        each = [self._along(axis, regions) for axis in range(len(self.axes))]
-        if any(r.joint for r in regions) or len(self.analysis.evaluating.pieces) > 1:
-            return self._diagonal(regions)
+        single = isinstance(mode.accepted, Region) and all(BATCH in c.axes for c in mode.accepted.joint)
+        if not single:
+            return self._diagonal(mode)
+        each = [self._along(axis, mode.accepted) for axis in range(len(self.axes))]
         if len(set(each)) == 1:
             return each[0]
         return "; ".join(f"{name} {text}" for name, text in zip(self.axes, each, strict=True))
 
-    def _along(self, axis: int, regions: list[Region]) -> str:
-        growth = horizon([Region(r.single, ()) for r in regions], axis)
+    def _along(self, axis: int, accepted: Region | Patchwork) -> str:
+        growth = horizon([Region(accepted.single, ())], axis)
         assert growth is not None
         sizes = np.arange(1, growth.settled + growth.period + 1)
         inside = np.ones(len(sizes), dtype=bool)
-        for single in (pair for r in regions for pair in r.single):
-            if single[0] == axis:
-                inside &= single[1].many(sizes) == 1
+        for at_axis, curve in accepted.single:
+            if at_axis == axis:
+                inside &= curve.many(sizes) == 1
         return describe(inside.tolist(), growth.settled, growth.period)
 
-    def _diagonal(self, regions: list[Region]) -> str:
+    def _diagonal(self, mode: Mode) -> str:
         """Equal sizes along all axes, looked at far enough that they have begun to repeat."""
         settled, period = 0, 1
+        flat = [Region(one.single, ()) for piece in parts(mode.accepted) for one in piece]
         for axis in range(len(self.axes)):
-            growth = horizon([Region(r.single, ()) for r in regions], axis)
+            growth = horizon(flat, axis)
             assert growth is not None
             settled, period = max(settled, growth.settled), int(np.lcm(period, growth.period))
         window = max(settled + period, 256)
         window += -window % period
         sizes = np.arange(1, window + period + 1)
         point = {BATCH: np.full(len(sizes), 2), **{axis: sizes for axis in range(len(self.axes))}}
-        inside = np.ones(len(sizes), dtype=bool)
-        for mode in self.analysis.modes:
-            inside &= np.broadcast_to(mode.accepts(point), inside.shape)
+        inside = np.broadcast_to(mode.accepts(point), len(sizes))
         last = window
-        while last > 0 and last + period <= len(inside) and inside[last - 1] == inside[last - 1 + period]:
+        while last > 0 and inside[last - 1] == inside[last - 1 + period]:
             last -= 1
         text = describe(inside.tolist(), last, period)
-        return f"{text} (equal sizes on all axes)" if len(self.axes) > 1 and self._not_a_box(inside) else text
+        return f"{text} (equal sizes on all axes)" if len(self.axes) > 1 and self._not_a_box(mode, inside) else text
 
-    def _not_a_box(self, inside: Any) -> bool:
+    def _not_a_box(self, mode: Mode, inside: Any) -> bool:
         """Whether some accepted sizes cannot be combined freely."""
         good = (np.flatnonzero(inside) + 1)[:64]
         if not len(good):
             return True
         first, rest = np.meshgrid(good, good, indexing="ij", sparse=True)
         point = {BATCH: 2, **{axis: first if axis == 0 else rest for axis in range(len(self.axes))}}
-        return not all(bool(np.all(mode.accepts(point))) for mode in self.analysis.modes)
+        return not bool(np.all(mode.accepts(point)))
 
     def __str__(self) -> str:
         from autofix.report.text import report_text
@@ -238,7 +242,7 @@ def bounds(box: Box, mode: Mode) -> Box:
     return {**box, BATCH: (2, None)} if mode.training else box
 
 
-def _from(whole: Region, axis: int) -> int | None:
+def _from(whole: Region | Patchwork, axis: int) -> int | None:
     """The smallest size from which on every size along one axis is inside, the other axes apart."""
     lowest = 1
     for at_axis, curve in whole.single:

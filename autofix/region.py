@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -53,7 +53,73 @@ class Region:
         return Decision(None if undecided else True)
 
 
-EVERYWHERE = Region((), ())
+@dataclass(frozen=True)
+class Patchwork:
+    """Several regions, each of which counts within its own domain: the paths of a model that branches on its size."""
+
+    parts: tuple[tuple[Region, Region], ...]  # domain, and what holds there
+    single: tuple[tuple[int, Curve], ...] = ()
+    empty: bool = False
+
+    @property
+    def joint(self) -> bool:
+        """The axes cannot be looked at one by one."""
+        return True
+
+    def at(self, point: Point) -> Any:
+        """Whether a point is inside the region of its domain; a point of no domain is outside."""
+        inside: Any = np.bool_(False)
+        for domain, region_ in self.parts:
+            inside = inside | (domain.at(point) & region_.at(point))
+        return inside
+
+    def covers(self, box: Box) -> Decision:
+        """Is every point of the box inside? Looked at over one period of all axes, which decides where all repeat."""
+        flat = [one for part in self.parts for one in part]
+        order = sorted({axis for one in flat for axis, _ in one.single} | {a for one in flat for c in one.joint for a in c.axes})
+        grid = window(flat, order, box)
+        failing = np.argwhere(~np.broadcast_to(self.at(dict(zip(order, grid.sparse, strict=True))), grid.shape))
+        if len(failing):
+            best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
+            return Decision(False, tuple((axis, int(r[i])) for axis, r, i in zip(order, grid.ranges, best, strict=True)))
+        return Decision(True if grid.exact else None)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of sizes along each axis; `exact` where everything repeats after it."""
+
+    ranges: tuple[Any, ...]
+    exact: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(r) for r in self.ranges)
+
+    @property
+    def sparse(self) -> Any:
+        return np.meshgrid(*self.ranges, indexing="ij", sparse=True)
+
+
+def window(regions: Sequence[Region], order: Sequence[int], box: Box) -> Window:
+    """The sizes of a box that decide what holds in all of it, as far as these can be enumerated."""
+    ranges, exact = [], True
+    most = int(LARGEST_WINDOW ** (1 / max(1, len(order))))
+    for axis in order:
+        growth, (lowest, highest) = horizon(regions, axis), box[axis]
+        length = max(0, growth.settled + 1 - lowest) + growth.period if growth else most
+        if highest is not None and highest - lowest + 1 <= length:
+            length = highest - lowest + 1
+        elif growth is None:
+            exact = False
+        if length > most:
+            length, exact = most, False
+        ranges.append(np.arange(lowest, lowest + length, dtype=np.int64))
+    return Window(tuple(ranges), exact)
+
+
+LARGEST_WINDOW: Final = 1_000_000  # points
+EVERYWHERE: Final = Region((), ())
 
 
 def region(conditions: Iterable[Condition]) -> Region:
@@ -74,10 +140,10 @@ def region(conditions: Iterable[Condition]) -> Region:
     return Region(tuple(sorted(single.items(), key=lambda item: item[0])), tuple(joint))
 
 
-def horizon(regions: Sequence[Region], axis: int) -> Growth | None:
+def horizon(regions: Sequence[Region | Patchwork], axis: int) -> Growth | None:
     """From where on, and with what period, the regions repeat along an axis; None where it is not known."""
     settled, period = 0, 1
-    for one in regions:
+    for one in [r for region_ in regions for r in _flat(region_)]:
         for at_axis, curve in one.single:
             if at_axis == axis:
                 settled, period = max(settled, curve.settled), math.lcm(period, curve.period)
@@ -85,6 +151,15 @@ def horizon(regions: Sequence[Region], axis: int) -> Growth | None:
             if axis in condition.axes:
                 return None
     return Growth(settled, period, 0)
+
+
+def parts(region_: Region | Patchwork) -> tuple[tuple[Region, Region], ...]:
+    """The domains and what holds there; a plain region holds everywhere."""
+    return ((EVERYWHERE, region_),) if isinstance(region_, Region) else region_.parts
+
+
+def _flat(region_: Region | Patchwork) -> list[Region]:
+    return [region_] if isinstance(region_, Region) else [one for part in region_.parts for one in part]
 
 
 def describe(inside: Sequence[bool], settled: int, period: int) -> str:
