@@ -47,7 +47,7 @@ def fix_many(models: Iterable[Model], executor: Executor | None = None, **option
     models:   modules, or functions that make one (built where the work is done)
     executor: any concurrent.futures.Executor: a process pool, Dask's `client.get_executor()`; None: here
     options:  of fix_model, the same for all
-    The models may be an endless generator: only a few for each worker are taken ahead. A worker that dies costs
+    The models may be endless: only a few for each worker are taken ahead. A worker that dies costs
     nobody else's result: what it had under way runs again by itself, and what kills a worker twice is
     reported as WorkerDiedError. Weights stay in this process. Raises UsageError for inplace=True.
     """

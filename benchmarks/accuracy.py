@@ -162,18 +162,16 @@ def from_scratch(task: Task, epochs: int, seeds: int) -> list[dict[str, Any]]:
                 "accuracy": mean(right),
                 "spread": stdev(right) if len(right) > 1 else 0.0,
                 "training time over resizing": mean(s for _, s in scores[name]) / base,
-                "FLOPs": flops(model, (task.test[0][:1],))
-                if scores[name] and not looked(model, task)
-                else None,
+                "FLOPs": operations(model, task.test[0][:1]),
             }
         )
     return rows
 
 
-def looked(model: nn.Module, task: Task) -> None:
-    """Let an enlarged input find its size before the FLOPs are counted."""
-    model.eval()
-    look(model, task.test[0][:1])
+def operations(model: nn.Module, x: Tensor) -> int | None:
+    """FLOPs of one sample."""
+    look(model.eval(), x)
+    return flops(model, (x,))
 
 
 def trained_before(task: Task, larger: int, epochs: int) -> list[dict[str, Any]]:

@@ -181,9 +181,7 @@ def main() -> None:
     run = common.arguments(__doc__ or "", device={"default": "cuda" if torch.cuda.is_available() else "cpu"})
     started = time.perf_counter()
     if not torch.cuda.is_available():
-        print(
-            "no GPU here: the CPU column is measured, with small references; run this again where there is one"
-        )
+        print("no GPU here: the CPU column, with small references; run this where there is one")
     quick = run.quick
     small = quick or run.device == "cpu"
     rows = [

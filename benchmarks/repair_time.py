@@ -149,9 +149,7 @@ def main() -> None:
     overall = {n: common.spread(v) for n in names if (v := values(measured, n))}
     for name, result in overall.items():
         goal = f" (goal: at most {GOALS[name]})" if name in GOALS else ""
-        print(
-            f"{name}: {result['median']:.2f} times the floor, the median over {len(values(measured, name))}{goal}"
-        )
+        print(f"{name}: {result['median']:.2f} times the floor, the median of {len(measured)}{goal}")
     whole = processes(rounds)
     print(whole)
     common.write("repair_time", run, {"overall": overall, "networks": found, "processes": whole}, started)

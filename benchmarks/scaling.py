@@ -62,7 +62,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def around(self, module: Any, name: str, phase: str, table: dict[str, Any] | None = None) -> Any:
-        """A context in which a function's time counts for a phase; a function that is gone counts for nothing."""
+        """A context in which a function's time counts for a phase; one that is gone counts for nothing."""
         from contextlib import ExitStack, nullcontext
         from unittest.mock import patch
 

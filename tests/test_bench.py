@@ -120,7 +120,7 @@ def test_command_line_without_the_device(capsys):
 
 
 def test_fastest_names_all_that_was_measured(monkeypatch):
-    """With the clock made up, the one that the clock favours; each candidate is a different working repair."""
+    """With the clock made up, the one that it favours; each candidate is a different working repair."""
     from autofix import fastest
 
     def clock(calls, device):
