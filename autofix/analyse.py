@@ -43,7 +43,9 @@ class Mode:
 
     def required(self, piece: Piece, silent: bool) -> list[Requirement]:
         """The requirements of a path in this mode, in execution order."""
-        return [r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)]
+        return [
+            r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)
+        ]
 
     @cached_property
     def accepted(self) -> Region | Patchwork:
@@ -108,11 +110,18 @@ Follow = Callable[[bool, Mapping[int, int]], Piece]  # training, point -> the pa
 
 
 def analyse(
-    follow: Follow, inputs: InputShapes, box: Box, start: Mapping[int, int], changes: Changes = Changes(), one_graph: bool = False
+    follow: Follow,
+    inputs: InputShapes,
+    box: Box,
+    start: Mapping[int, int],
+    changes: Changes = Changes(),
+    one_graph: bool = False,
 ) -> Analysis:
     """Follow the model's paths until they cover the box, in both modes; with one graph, eval's paths are train's."""
     evaluating, covered = _explore(follow, False, box, start)
-    training, covered_too = (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start)
+    training, covered_too = (
+        (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start)
+    )
     return Analysis(inputs, evaluating, training, covered and covered_too, changes)
 
 
@@ -139,9 +148,14 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
     domains = [piece.domain for piece in mode.pieces]
     if EVERYWHERE in domains:
         return None
-    order = sorted({axis for d in domains for axis, _ in d.single} | {a for d in domains for c in d.joint for a in c.axes})
+    order = sorted(
+        {axis for d in domains for axis, _ in d.single}
+        | {a for d in domains for c in d.joint for a in c.axes}
+    )
     grid = window(domains, order, box)
-    missing = np.argwhere(~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape))
+    missing = np.argwhere(
+        ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
+    )
     if not len(missing):
         return None if grid.exact else {}
     spread = missing.max(axis=1) - missing.min(axis=1)
@@ -149,9 +163,7 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
     return {axis: int(values[i]) for axis, values, i in zip(order, grid.ranges, best, strict=True)}
 
 
-def follow_program(
-    programs: tuple[Program, ...], box: Box, changes: Changes | None = None
-) -> Follow:
+def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | None = None) -> Follow:
     """Paths of a program that is the same at every size, but for the rank its operators give."""
     tensors = [None if dims is None else Tensor(dims) for dims in programs[0].inputs.dims()]
     known: dict[tuple[int, tuple[tuple[int, int], ...]], Piece] = {}

@@ -35,7 +35,19 @@ def _in_place(name: str) -> Any:
     return method
 
 
-for _name in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "iand", "ior", "ixor"):
+for _name in (
+    "iadd",
+    "isub",
+    "imul",
+    "itruediv",
+    "ifloordiv",
+    "imod",
+    "ipow",
+    "imatmul",
+    "iand",
+    "ior",
+    "ixor",
+):
     setattr(Recorded, f"__{_name}__", _in_place(_name))
 
 
@@ -63,7 +75,9 @@ class Tracer(fx.Tracer):
         function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
         shapes = self.inputs.shapes
         given = [index < len(shapes) and shapes[index] is not None for index in range(len(args) - 1)]
-        inputs = [proxy if there else _default(proxy.node) for proxy, there in zip(args[1:], given, strict=True)]
+        inputs = [
+            proxy if there else _default(proxy.node) for proxy, there in zip(args[1:], given, strict=True)
+        ]
         return function, [args[0], *inputs]
 
 

@@ -137,7 +137,9 @@ class _Checker(Interpreter):
     def decide(self, condition: Condition) -> bool:
         if np.all(self.proves(condition)):
             return True
-        if condition.relation == ">=" and np.all((Poly.of(condition.right) - condition.left - 1).nonnegative()):
+        if condition.relation == ">=" and np.all(
+            (Poly.of(condition.right) - condition.left - 1).nonnegative()
+        ):
             return False
         if condition.relation == "==":
             apart = Poly.of(condition.left) - condition.right

@@ -54,7 +54,9 @@ def key_maker() -> Callable[[Site], tuple[Key, Key]]:
     seen: dict[Key, int] = {}
 
     def keys(site: Site) -> tuple[Key, Key]:
-        layer: Key = ("module", site.name) if site.module is not None else (site.kind, site.target, *_place(site))
+        layer: Key = (
+            ("module", site.name) if site.module is not None else (site.kind, site.target, *_place(site))
+        )
         seen[layer] = seen.get(layer, 0) + 1
         call = ("call", *layer, seen[layer])
         return (layer if site.module is not None else call), call

@@ -52,7 +52,9 @@ class _Follower(TorchFunctionMode):
         super().__init__()
         self.expected = iter(events)
         self.inside = 0
-        self.live: dict[int, torch.Tensor] = {}  # what the inputs lead to; the model's constants are no events
+        self.live: dict[
+            int, torch.Tensor
+        ] = {}  # what the inputs lead to; the model's constants are no events
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -95,7 +97,9 @@ class _Follower(TorchFunctionMode):
     def next(self, module: nn.Module | None, name: str) -> Event:
         event = next(self.expected, None)
         if event is None or event.module is not module:
-            raise Diverged(f"the model calls {name} where its trace has {event.name if event else 'nothing more'}")
+            raise Diverged(
+                f"the model calls {name} where its trace has {event.name if event else 'nothing more'}"
+            )
         return event
 
 
@@ -141,7 +145,9 @@ def _wrapped_by(follower: _Follower, program: Program) -> Iterator[None]:
         for (_, name), namespace in _symbolic_trace._wrapped_fns_to_patch.items():
             function = namespace.get(name)
             if isinstance(function, FunctionType) and function in whole:
-                stack.enter_context(patch.dict(namespace, {name: functools.partial(follower.whole, function)}))
+                stack.enter_context(
+                    patch.dict(namespace, {name: functools.partial(follower.whole, function)})
+                )
         yield
 
 

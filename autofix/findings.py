@@ -138,7 +138,9 @@ def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
     ranges = [_look(box[axis], len(order)) for axis in order]
     point = dict(zip(order, np.meshgrid(*ranges, indexing="ij", sparse=True), strict=True))
     shape = [len(r) for r in ranges]
-    failing = np.argwhere(np.broadcast_to(inside(point), shape) & ~np.broadcast_to(condition.at(point), shape))
+    failing = np.argwhere(
+        np.broadcast_to(inside(point), shape) & ~np.broadcast_to(condition.at(point), shape)
+    )
     if not len(failing):
         return None
     best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
@@ -187,7 +189,10 @@ def chain(piece: Piece, site: int, point: Mapping[int, int]) -> tuple[Step, ...]
     while current is not None:
         before = _first_input(piece.program, piece, current)
         if before is not None:
-            sizes = spatial_sizes(piece.meaning.values[before], point), spatial_sizes(piece.meaning.values[current], point)
+            sizes = (
+                spatial_sizes(piece.meaning.values[before], point),
+                spatial_sizes(piece.meaning.values[current], point),
+            )
             if sizes[0] != sizes[1]:
                 steps.append(Step(piece.program.label(current), piece.program.sites[current].op_name, *sizes))
         current = before

@@ -16,7 +16,13 @@ _POOLS: Mapping[str, tuple[str, ...]] = {
     "AvgPool": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
     "LPPool": ("norm_type", "kernel_size", "stride", "ceil_mode"),
 }
-_NAMES = {"MaxPool": "max_pool", "AvgPool": "avg_pool", "LPPool": "lp_pool", "Conv": "conv", "ConvTranspose": "conv_transpose"}
+_NAMES = {
+    "MaxPool": "max_pool",
+    "AvgPool": "avg_pool",
+    "LPPool": "lp_pool",
+    "Conv": "conv",
+    "ConvTranspose": "conv_transpose",
+}
 
 
 def as_function(graph: fx.Graph, node: fx.Node, module: nn.Module, knobs: Mapping[str, Any]) -> None:
@@ -26,7 +32,9 @@ def as_function(graph: fx.Graph, node: fx.Node, module: nn.Module, knobs: Mappin
     """
     kind, rank = type(module).__name__[:-2], type(module).__name__[-2:]
     if kind not in _NAMES:
-        raise CaptureError(f"{node.target} ({type(module).__name__}) is called several times and has no functional form")
+        raise CaptureError(
+            f"{node.target} ({type(module).__name__}) is called several times and has no functional form"
+        )
     function = getattr(F, f"{_NAMES[kind]}{rank}")
     new = {name: bool(value[0]) if name == "ceil_mode" else value for name, value in knobs.items()}
     x = node.args[0] if node.args else node.kwargs["input"]
@@ -42,10 +50,14 @@ def as_function(graph: fx.Graph, node: fx.Node, module: nn.Module, knobs: Mappin
 def _convolution(
     graph: fx.Graph, node: fx.Node, module: Any, kind: str, x: Any, new: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    names = ("stride", "padding", "dilation", "groups") + (("output_padding",) if kind == "ConvTranspose" else ())
+    names = ("stride", "padding", "dilation", "groups") + (
+        ("output_padding",) if kind == "ConvTranspose" else ()
+    )
     kwargs = {name: getattr(module, name) for name in names} | dict(new)
     if module.padding_mode != "zeros":
-        x = graph.call_function(F.pad, (x, list(reversed_padding(kwargs["padding"]))), {"mode": module.padding_mode})
+        x = graph.call_function(
+            F.pad, (x, list(reversed_padding(kwargs["padding"]))), {"mode": module.padding_mode}
+        )
         kwargs["padding"] = 0
     weight = graph.get_attr(f"{node.target}.weight")
     bias = graph.get_attr(f"{node.target}.bias") if module.bias is not None else None

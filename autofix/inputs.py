@@ -48,7 +48,9 @@ def _given(input_shape: Any) -> InputShapes:
     shapes = input_shape if several else (input_shape,)
     result = InputShapes(tuple(None if shape is None else _checked(shape) for shape in shapes))
     if not result.axes:
-        raise UsageError(f"input_shape {input_shape!r} names no axis: write the spatial sizes as names, (1, 3, 'H', 'W')")
+        raise UsageError(
+            f"input_shape {input_shape!r} names no axis: write the spatial sizes as names, (1, 3, 'H', 'W')"
+        )
     return result
 
 
@@ -71,10 +73,14 @@ def _of_examples(examples: Any) -> InputShapes:
             shapes.append(None)
             continue
         shapes.append(_named(tuple(tensor.shape), names))
-    integer = frozenset(i for i, t in enumerate(tensors) if isinstance(t, torch.Tensor) and not t.is_floating_point())
+    integer = frozenset(
+        i for i, t in enumerate(tensors) if isinstance(t, torch.Tensor) and not t.is_floating_point()
+    )
     result = InputShapes(tuple(shapes), integer)
     if not result.axes:
-        raise UsageError("example_inputs hold no tensor with spatial axes (3 to 5 dimensions): pass input_shape")
+        raise UsageError(
+            "example_inputs hold no tensor with spatial axes (3 to 5 dimensions): pass input_shape"
+        )
     return result
 
 
@@ -121,7 +127,9 @@ def sizes_of(name: str, value: Any, axes: tuple[str, ...]) -> tuple[int, ...]:
     """`min_input` and its like as one size per axis. Raises UsageError."""
     values = tuple(value) if isinstance(value, tuple | list) else (value,) * len(axes)
     if len(values) != len(axes):
-        raise UsageError(f"{name} has {len(values)} sizes, but the input has {len(axes)} axes ({', '.join(axes)})")
+        raise UsageError(
+            f"{name} has {len(values)} sizes, but the input has {len(axes)} axes ({', '.join(axes)})"
+        )
     for size in values:
         if isinstance(size, bool) or not isinstance(size, int):
             raise UsageError(f"{name} is a whole number of pixels for each axis, not {size!r}")

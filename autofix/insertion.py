@@ -42,11 +42,16 @@ class Fit(_Single):
         return Fit(tuple(max(a, b) for a, b in zip(self.sizes, other.sizes, strict=True)))
 
     def resize(self, args: Args) -> Args:
-        return change_operand(args, 0, lambda x: _with_last(x, _each(larger, _last(x, len(self.sizes)), self.sizes)))
+        return change_operand(
+            args, 0, lambda x: _with_last(x, _each(larger, _last(x, len(self.sizes)), self.sizes))
+        )
 
     def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
         x = operands((node.args, node.kwargs), fx.Node)[0]
-        missing = [_call(graph, torch.sym_max, _call(graph, operator.sub, size, n), 0) for n, size in _sizes(graph, x, self.sizes)]
+        missing = [
+            _call(graph, torch.sym_max, _call(graph, operator.sub, size, n), 0)
+            for n, size in _sizes(graph, x, self.sizes)
+        ]
         _replace(node, 0, _pad(graph, x, missing))
 
 
@@ -129,7 +134,9 @@ class RoundUp(_Single):
             for offset in self.offsets[axis]:
                 multiple = self.multiples[axis]
                 rest = _call(graph, operator.mod, at_least, multiple)
-                one = _call(graph, operator.mod, _call(graph, operator.sub, offset + multiple, rest), multiple)
+                one = _call(
+                    graph, operator.mod, _call(graph, operator.sub, offset + multiple, rest), multiple
+                )
                 best = one if best is None else _call(graph, torch.sym_min, best, one)
             missing.append(_call(graph, operator.sub, _call(graph, operator.add, at_least, best), n))
         return _pad(graph, x, missing)

@@ -109,7 +109,9 @@ class Interpreter:
     ) -> None:
         if train and not self.site.trains:
             return
-        self.requirements.append(Requirement(condition, code, what, self.site.index, needs, gets, silent, train))
+        self.requirements.append(
+            Requirement(condition, code, what, self.site.index, needs, gets, silent, train)
+        )
 
     def training(self) -> bool:
         return self.site.trains
@@ -269,7 +271,9 @@ def _resolve(value: Any, values: Sequence[Any]) -> Any:
     if kind is dict:
         return {key: _resolve(item, values) for key, item in value.items()}
     if kind is slice:
-        return slice(_resolve(value.start, values), _resolve(value.stop, values), _resolve(value.step, values))
+        return slice(
+            _resolve(value.start, values), _resolve(value.stop, values), _resolve(value.step, values)
+        )
     if isinstance(value, tuple):
         return kind(*[_resolve(item, values) for item in value])
     return value

@@ -41,8 +41,9 @@ class Plain:
     def analyse(self, changes: Changes) -> Analysis:
         """The model's sizes with hyperparameters changed and operations inserted."""
         box = everything(len(self.inputs.axes))
-        return analyse(follow_program(self.programs, box, changes), self.inputs, box, start(self.inputs), changes)
-
+        return analyse(
+            follow_program(self.programs, box, changes), self.inputs, box, start(self.inputs), changes
+        )
 
     def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
         """The trace of a real model that has the meta copy's structure."""
@@ -62,7 +63,9 @@ class Followed:
     def analyse(self, changes: Changes) -> Analysis:
         """As above; the model is traced anew, as its path depends on its sizes."""
         box = everything(len(self.inputs.axes))
-        analysis = analyse(self._follow(box, changes), self.inputs, box, start(self.inputs), changes, self.one_graph)
+        analysis = analyse(
+            self._follow(box, changes), self.inputs, box, start(self.inputs), changes, self.one_graph
+        )
         if not self.programs:
             self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
         return analysis
@@ -93,7 +96,9 @@ class Followed:
         except Exception as error:
             reason = runs(self.meta, self.inputs, point)
             if reason is None:
-                raise CaptureError(f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}") from error
+                raise CaptureError(
+                    f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
+                ) from error
             return refused(interpreter, self.meta, self.inputs, reason)
         return Piece(program, interpreter.meaning())
 
@@ -102,10 +107,16 @@ def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reas
     """A path on which the model's own Python raises."""
     from torch import fx
 
-    program = Program(tuple(interpreter.sites), fx.Graph(), meta, inputs, "sizes followed through the model's Python")
-    never = Requirement(NEVER, Code.ASSERTION, f"the model raises {reason}", max(0, len(interpreter.values) - 1))
+    program = Program(
+        tuple(interpreter.sites), fx.Graph(), meta, inputs, "sizes followed through the model's Python"
+    )
+    never = Requirement(
+        NEVER, Code.ASSERTION, f"the model raises {reason}", max(0, len(interpreter.values) - 1)
+    )
     known = interpreter.meaning()
-    return Piece(program, Meaning(known.values, (*known.requirements, never), known.conditions, known.unmodelled))
+    return Piece(
+        program, Meaning(known.values, (*known.requirements, never), known.conditions, known.unmodelled)
+    )
 
 
 def start(inputs: InputShapes) -> dict[int, int]:
@@ -204,4 +215,3 @@ def runs(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> str 
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
-

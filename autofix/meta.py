@@ -44,7 +44,9 @@ def to_meta(model: nn.Module) -> nn.Module:
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
-            raise CaptureError(f"{name} ({type(module).__name__}) is lazy: run one forward pass first, so that it has shapes")
+            raise CaptureError(
+                f"{name} ({type(module).__name__}) is lazy: run one forward pass first, so that it has shapes"
+            )
     try:
         with _WithoutData():
             return copy.deepcopy(model)

@@ -80,7 +80,9 @@ class Report:
         if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
             sizes = tuple(sizes[0])
         if len(sizes) != len(self.axes):
-            raise UsageError(f"accepts takes {len(self.axes)} sizes ({', '.join(self.axes)}), not {len(sizes)}")
+            raise UsageError(
+                f"accepts takes {len(self.axes)} sizes ({', '.join(self.axes)}), not {len(sizes)}"
+            )
         if min((*sizes, batch)) < 1:
             return False
         point = {BATCH: batch, **dict(enumerate(sizes))}
@@ -134,7 +136,9 @@ class Report:
         batches = (1, 1) if mode.training and batch == 1 else (batch, None)
 
         def holds(cube: int) -> bool:
-            box: dict[int, tuple[int, int | None]] = {a: (max(low, cube), None) for a, low in enumerate(lowest)}
+            box: dict[int, tuple[int, int | None]] = {
+                a: (max(low, cube), None) for a, low in enumerate(lowest)
+            }
             return bool(mode.accepted.covers({BATCH: batches, **box}).holds)
 
         low, high = 0, 1
@@ -191,7 +195,11 @@ class Report:
         while last > 0 and inside[last - 1] == inside[last - 1 + period]:
             last -= 1
         text = describe(inside.tolist(), last, period)
-        return f"{text} (equal sizes on all axes)" if len(self.axes) > 1 and self._not_a_box(mode, inside) else text
+        return (
+            f"{text} (equal sizes on all axes)"
+            if len(self.axes) > 1 and self._not_a_box(mode, inside)
+            else text
+        )
 
     def _not_a_box(self, mode: Mode, inside: Any) -> bool:
         """Whether some accepted sizes cannot be combined freely."""

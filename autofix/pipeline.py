@@ -120,7 +120,9 @@ def _finish(
     graph = graph_module(captured.record(patched, changes, points[0]), changes, before.model_name)
     if needs_graph(changes):
         if len(solution.analysis.evaluating.pieces) > 1:
-            raise CaptureError(f"{before.model_name} needs a change of forward, which differs from size to size")
+            raise CaptureError(
+                f"{before.model_name} needs a change of forward, which differs from size to size"
+            )
         patched = with_forward_of(patched, graph)
     sizes = tuple(box[axis][0] for axis in range(len(inputs.axes)))
     failure = failing_run(to_meta(patched), inputs, points) or computes(patched, inputs, sizes)
@@ -170,4 +172,15 @@ def describe(model: nn.Module, input_shape: Any, example_inputs: Any) -> tuple[P
     return climb(model, input_shapes(model, input_shape, example_inputs), inferred)
 
 
-__all__ = ["Edit", "Fault", "Fix", "Insert", "Report", "ShapeRow", "ShapesTable", "check_model", "fix_model", "shapes"]
+__all__ = [
+    "Edit",
+    "Fault",
+    "Fix",
+    "Insert",
+    "Report",
+    "ShapeRow",
+    "ShapesTable",
+    "check_model",
+    "fix_model",
+    "shapes",
+]

@@ -73,7 +73,11 @@ class Site:
         """The class, function or method as a reader knows it."""
         if self.module is not None:
             return type(self.module).__name__
-        return self.target if isinstance(self.target, str) else getattr(self.target, "__name__", str(self.target))
+        return (
+            self.target
+            if isinstance(self.target, str)
+            else getattr(self.target, "__name__", str(self.target))
+        )
 
     @property
     def location(self) -> Location | None:

@@ -76,12 +76,19 @@ class Patchwork:
     def covers(self, box: Box) -> Decision:
         """Is every point of the box inside? Looked at over one period of all axes, which decides where all repeat."""
         flat = [one for part in self.parts for one in part]
-        order = sorted({axis for one in flat for axis, _ in one.single} | {a for one in flat for c in one.joint for a in c.axes})
+        order = sorted(
+            {axis for one in flat for axis, _ in one.single}
+            | {a for one in flat for c in one.joint for a in c.axes}
+        )
         grid = window(flat, order, box)
-        failing = np.argwhere(~np.broadcast_to(self.at(dict(zip(order, grid.sparse, strict=True))), grid.shape))
+        failing = np.argwhere(
+            ~np.broadcast_to(self.at(dict(zip(order, grid.sparse, strict=True))), grid.shape)
+        )
         if len(failing):
             best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
-            return Decision(False, tuple((axis, int(r[i])) for axis, r, i in zip(order, grid.ranges, best, strict=True)))
+            return Decision(
+                False, tuple((axis, int(r[i])) for axis, r, i in zip(order, grid.ranges, best, strict=True))
+            )
         return Decision(True if grid.exact else None)
 
 
@@ -185,7 +192,9 @@ def _periodic(head: list[int], tail: list[int], period: int) -> str:
     while head and head[-1] % period in residues and not _skips(head[-1], first, residues, period):
         first = head.pop()
     if len(residues) <= 4:
-        terms = " or ".join(_term(r, period) for r in sorted(residues, key=lambda r: r - period if r > period // 2 else r))
+        terms = " or ".join(
+            _term(r, period) for r in sorted(residues, key=lambda r: r - period if r > period // 2 else r)
+        )
         rest = f"{terms} from {first}"
     else:
         rest = f"n % {period} in {{{_list(sorted(residues))}}} from {first}"
@@ -214,5 +223,8 @@ def _runs(sizes: Sequence[int]) -> str:
             runs[-1].append(n)
         else:
             runs.append([n])
-    parts = [str(run[0]) if len(run) == 1 else f"{run[0]}, {run[1]}" if len(run) == 2 else f"{run[0]}-{run[-1]}" for run in runs]
+    parts = [
+        str(run[0]) if len(run) == 1 else f"{run[0]}, {run[1]}" if len(run) == 2 else f"{run[0]}-{run[-1]}"
+        for run in runs
+    ]
     return ", ".join(parts)

@@ -37,7 +37,9 @@ def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphM
     """The repaired computation as a graph over the repaired model's own layers."""
     graph, keys_of = recording.graph, key_maker()
     source = next(node for node in graph.nodes if node.op == "placeholder")
-    pairs = [(node, site, keys_of(site)) for node, site in zip(list(graph.nodes), recording.sites, strict=True)]
+    pairs = [
+        (node, site, keys_of(site)) for node, site in zip(list(graph.nodes), recording.sites, strict=True)
+    ]
     for node, site, keys in pairs:
         if keys[1] in changes.edits and keys[1][0] == "call":
             _edit_call(graph, node, site, changes.edits[keys[1]])
@@ -53,7 +55,9 @@ def _is_impure(node: fx.Node) -> bool:
     return node.op != "call_function" or node.is_impure() or node.target not in _ARITHMETIC
 
 
-_ARITHMETIC: set[Any] = {getattr(__import__("operator"), n) for n in ("add", "sub", "mul", "floordiv", "truediv", "mod", "getitem")}
+_ARITHMETIC: set[Any] = {
+    getattr(__import__("operator"), n) for n in ("add", "sub", "mul", "floordiv", "truediv", "mod", "getitem")
+}
 _ARITHMETIC |= {getattr, max, min, int, torch.sym_max, torch.sym_min}
 
 
@@ -111,5 +115,3 @@ def _constants(model: nn.Module, graph: fx.GraphModule) -> Iterator[tuple[str, A
         name = str(node.target)
         if node.op == "get_attr" and "." not in name and not hasattr(model, name):
             yield name, getattr(graph, name)
-
-

@@ -44,11 +44,15 @@ def shapes(model: nn.Module, input_shape: tuple[int, ...]) -> ShapesTable:
     """
     rank = len(input_shape) - 2
     if rank not in AXIS_NAMES:
-        raise UsageError(f"--input has {len(input_shape)} numbers; batch, channels and 1 to 3 sizes are needed")
+        raise UsageError(
+            f"--input has {len(input_shape)} numbers; batch, channels and 1 to 3 sizes are needed"
+        )
     inferred = input_shapes(model).shapes[0]
     if inferred is not None and (len(inferred) != len(input_shape) or inferred[1] != input_shape[1]):
         want = ",".join(str(1 if d == "B" else d) for d in inferred)
-        raise UsageError(f"--input {','.join(map(str, input_shape))} does not fit the first layer, which takes {want}")
+        raise UsageError(
+            f"--input {','.join(map(str, input_shape))} does not fit the first layer, which takes {want}"
+        )
     inputs = input_shapes(model, (*input_shape[:2], *AXIS_NAMES[rank]))
     program = capture_plain(to_meta(model), inputs).evaluating
     point = {BATCH: input_shape[0], **dict(enumerate(input_shape[2:]))}

@@ -48,7 +48,9 @@ class Symbol(Recorded):
     @property
     def __class__(self) -> type:  # type: ignore[override]
         value = object.__getattribute__(self, "tracer").values.get(object.__getattribute__(self, "node"))
-        return torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
+        return (
+            torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
+        )
 
     def __bool__(self) -> bool:
         value = self.value
@@ -111,7 +113,9 @@ class Symbol(Recorded):
         return self.tracer.create_proxy("call_function", int, (self,), {})
 
     def __round__(self, digits: int | None = None) -> Any:
-        return self.tracer.create_proxy("call_function", round, (self,) if digits is None else (self, digits), {})
+        return self.tracer.create_proxy(
+            "call_function", round, (self,) if digits is None else (self, digits), {}
+        )
 
 
 class SymbolicTracer(Tracer):
@@ -269,14 +273,21 @@ def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
 
 
 def _has_row(key: Any) -> bool:
-    module, name = next((m for m in list(sys.modules.values()) if id(getattr(m, "__dict__", None)) == key[0]), None), key[1]
+    module, name = (
+        next((m for m in list(sys.modules.values()) if id(getattr(m, "__dict__", None)) == key[0]), None),
+        key[1],
+    )
     return module is not None and ops.lookup(module.__dict__.get(name)) is not None
 
 
 def _user_modules(meta: nn.Module) -> list[ModuleType]:
     """The Python modules that hold the code of the model's layers, and of the functions these import."""
     names = {base.__module__ for layer in meta.modules() for base in type(layer).__mro__}
-    found = {name: sys.modules[name] for name in names if name in sys.modules and not name.startswith(("torch.", "builtins"))}
+    found = {
+        name: sys.modules[name]
+        for name in names
+        if name in sys.modules and not name.startswith(("torch.", "builtins"))
+    }
     for module in list(found.values()):
         for value in list(vars(module).values()):
             home = getattr(value, "__module__", None) if callable(value) else None

@@ -82,7 +82,11 @@ def _longer(cut: Axis, axis: int, divisor: int) -> Axis:
     """A longer period where a division was not exact, a longer head where an order was not settled."""
     if axis == BATCH or not cut.period:
         return cut
-    return Axis(cut.first, cut.head, cut.period * divisor) if divisor > 1 else Axis(cut.first, cut.head + cut.period, cut.period)
+    return (
+        Axis(cut.first, cut.head, cut.period * divisor)
+        if divisor > 1
+        else Axis(cut.first, cut.head + cut.period, cut.period)
+    )
 
 
 def _cut(mode: Mode, piece: Piece, axis: int, bounds: tuple[int, int | None]) -> Axis:
@@ -180,4 +184,3 @@ def run_points(box: Box, faults: Sequence[tuple[int, ...]]) -> tuple[dict[int, i
 
 def _within(size: int, bounds: tuple[int, int | None]) -> int:
     return max(bounds[0], size if bounds[1] is None else min(size, bounds[1]))
-

@@ -57,9 +57,7 @@ def test_a_fresh_process_agrees(
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_patch_that_does_something_else_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_patch_that_does_something_else_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = unpack(case("keyword"), tmp_path / "project")
     monkeypatch.chdir(folder)
     model, result = patch(case("keyword"), folder)

@@ -42,7 +42,9 @@ def all_groups(request: Request, shared: bool = True) -> list[Group]:
         for piece in mode.pieces:
             kept = kept_strides(piece)
             for group in groups_of(piece, request.allow, request.frozen, shared):
-                found.setdefault(group.key, without_stride(group) if kept.intersection(group.sites) else group)
+                found.setdefault(
+                    group.key, without_stride(group) if kept.intersection(group.sites) else group
+                )
     return [group for group in found.values() if group.adjustable]
 
 
@@ -73,9 +75,13 @@ def _cost(request: Request, changes: Changes) -> Callable[[Setting], int]:
     """Multiply-adds at the reference size, with a setting."""
     piece = request.original.evaluating.pieces[0]
     point = {BATCH: 1, **dict(enumerate(request.reference))}
-    dims = [None if d is None else Tensor(tuple(at(x, point) for x in d)) for d in piece.program.inputs.dims()]
+    dims = [
+        None if d is None else Tensor(tuple(at(x, point) for x in d)) for d in piece.program.inputs.dims()
+    ]
 
     def cost(setting: Setting) -> int:
-        return multiply_adds(piece.program, interpret(piece.program, dims, {}, point, changes.with_edits(setting)))
+        return multiply_adds(
+            piece.program, interpret(piece.program, dims, {}, point, changes.with_edits(setting))
+        )
 
     return cost

@@ -41,7 +41,12 @@ class Expr:
     def linear(self) -> Any:
         """The expression as CP-SAT takes it."""
         variables = self.builder.variables
-        return cp_model.LinearExpr.weighted_sum([variables[i] for i, _ in self.terms], [c for _, c in self.terms]) + self.const
+        return (
+            cp_model.LinearExpr.weighted_sum(
+                [variables[i] for i, _ in self.terms], [c for _, c in self.terms]
+            )
+            + self.const
+        )
 
     def __add__(self, other: Dim) -> Dim:
         if isinstance(other, int):
@@ -92,7 +97,9 @@ class Builder:
         self.model = cp_model.CpModel()
         self.variables: list[Any] = []
         self._domain: list[tuple[int, int]] = []
-        self._choices: dict[int, dict[int, Any]] = {}  # variable -> value -> literal, for variables of few values
+        self._choices: dict[
+            int, dict[int, Any]
+        ] = {}  # variable -> value -> literal, for variables of few values
         self._low: dict[Terms, int] = {}
         self._high: dict[Terms, int] = {}
         self._memo: dict[Any, Dim] = {}

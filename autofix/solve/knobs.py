@@ -72,7 +72,9 @@ def check_frozen(programs: Iterable[Program], frozen: Iterable[str]) -> None:
     names = {site.name for program in programs for site in program.sites if site.kind.startswith("call")}
     for pattern in frozen:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise UsageError(f"frozen pattern {pattern!r} matches no layer; layers are named like {_examples(names)}")
+            raise UsageError(
+                f"frozen pattern {pattern!r} matches no layer; layers are named like {_examples(names)}"
+            )
 
 
 def _examples(names: set[str]) -> str:
@@ -92,7 +94,9 @@ def _group(piece: Piece, key: Key, sites: list[Site], allow: set[str]) -> Group 
     kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else values["kernel_size"].old
     stride = values["stride"].old if values.get("stride") else (1,) * rank
     chosen = tuple(a for a in adjustable if a is not None and any(len(d) > 1 for d in a.domains))
-    return Group(key, tuple(s.index for s in sites), site, chosen, dilation, tuple(zip(kernel, stride, strict=True)))
+    return Group(
+        key, tuple(s.index for s in sites), site, chosen, dilation, tuple(zip(kernel, stride, strict=True))
+    )
 
 
 def hyper_of(piece: Piece, site: Site) -> dict[str, Any]:
@@ -110,5 +114,7 @@ def _adjustable(knob: Knob, hyper: Mapping[str, Any], rank: int) -> Adjustable |
     if not all(domains):
         return None
     old = tuple(domain[0] for domain in domains)
-    kinds = tuple({v: knob.kind(hyper, axis, v) if v != old[axis] else 0 for v in domains[axis]} for axis in axes)
+    kinds = tuple(
+        {v: knob.kind(hyper, axis, v) if v != old[axis] else 0 for v in domains[axis]} for axis in axes
+    )
     return Adjustable(knob, old, domains, kinds)

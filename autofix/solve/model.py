@@ -44,7 +44,9 @@ class Choice:
 class RepairModel:
     """Knobs as variables, requirements at each sample as constraints, the tiers of the objective."""
 
-    def __init__(self, groups: Sequence[Group], samples: Iterable[Sample], tied: bool, changes: Changes) -> None:
+    def __init__(
+        self, groups: Sequence[Group], samples: Iterable[Sample], tied: bool, changes: Changes
+    ) -> None:
         self.builder, self.tied, self.changes = Builder(), tied, changes
         self.choices = [choice for group in groups for choice in self._choices(group)]
         self.by_key: dict[Any, list[Choice]] = {}
@@ -75,7 +77,10 @@ class RepairModel:
     def add(self, sample: Sample) -> None:
         """Require everything the program requires at one size. Raises Infeasible."""
         program = sample.piece.program
-        dims = [None if d is None else Tensor(tuple(at(x, sample.point) for x in d)) for d in program.inputs.dims()]
+        dims = [
+            None if d is None else Tensor(tuple(at(x, sample.point) for x in d))
+            for d in program.inputs.dims()
+        ]
         reader = _Reader(self, dims, sample)
         for site in program.sites:
             reader.step(site)
@@ -94,7 +99,11 @@ class RepairModel:
         kernel, stride = choice.group.shape[axis]
         dilation, model = choice.group.dilation[axis], self.builder.model
         for n in range(1, dilation):
-            blind = [p for p in choice.literals[axis] if p != choice.old[axis] and not sees(n, kernel, stride, p, dilation)]
+            blind = [
+                p
+                for p in choice.literals[axis]
+                if p != choice.old[axis] and not sees(n, kernel, stride, p, dilation)
+            ]
             if not blind or (isinstance(size, int) and size != n):
                 continue
             literals = [choice.literals[axis][p].negated() for p in blind]
@@ -121,17 +130,28 @@ class RepairModel:
             changed = model.new_bool_var("")
             sites.append(changed)
             for choice in choices:
-                for literal in {id(lits): lits[old] for lits, old in zip(choice.literals, choice.old, strict=True)}.values():
+                for literal in {
+                    id(lits): lits[old] for lits, old in zip(choice.literals, choice.old, strict=True)
+                }.values():
                     model.add_implication(literal.negated(), changed)
                 kinds.append(self._kind(choice))
                 for literals, old in zip(choice.literals, choice.old, strict=True):
-                    change += [abs(value - old) * literal for value, literal in literals.items() if value != old]
+                    change += [
+                        abs(value - old) * literal for value, literal in literals.items() if value != old
+                    ]
         return [sum(sites), sum(kinds), sum(change)]
 
     def _kind(self, choice: Choice) -> Any:
         """The worst rank among the axes of one edit."""
-        axes = list({id(lits): (lits, kinds) for lits, kinds in zip(choice.literals, choice.kinds, strict=True)}.values())
-        ranks = [sum(kinds[value] * literal for value, literal in lits.items() if kinds[value]) for lits, kinds in axes]
+        axes = list(
+            {
+                id(lits): (lits, kinds) for lits, kinds in zip(choice.literals, choice.kinds, strict=True)
+            }.values()
+        )
+        ranks = [
+            sum(kinds[value] * literal for value, literal in lits.items() if kinds[value])
+            for lits, kinds in axes
+        ]
         if len(ranks) == 1:
             return ranks[0]
         worst = self.builder.model.new_int_var(0, 4, "")
@@ -153,7 +173,9 @@ class RepairModel:
         chosen = []
         for choice in self.choices:
             values = setting.get(choice.group.key, {}).get(choice.name, choice.old)
-            chosen += [literals[value].negated() for literals, value in zip(choice.literals, values, strict=True)]
+            chosen += [
+                literals[value].negated() for literals, value in zip(choice.literals, values, strict=True)
+            ]
         self.builder.model.add_bool_or(chosen)
 
 
@@ -208,4 +230,3 @@ def _first_tensor(site: Site, values: Sequence[Any]) -> Tensor | None:
 
     found = (values[index] for index in references((site.args, site.kwargs)))
     return next((value for value in found if isinstance(value, Tensor)), None)
-

@@ -47,7 +47,9 @@ def _align(failure: Failure) -> Iterator[tuple[Key, Align]]:
     piece, site = failure.piece, failure.piece.program.sites[failure.requirement.site]
     args = resolved(site, piece.meaning.values)
     tensors = operands(args, Tensor)
-    refs = [ref for ref in references((site.args, site.kwargs)) if isinstance(piece.meaning.values[ref], Tensor)]
+    refs = [
+        ref for ref in references((site.args, site.kwargs)) if isinstance(piece.meaning.values[ref], Tensor)
+    ]
     ranks = {tensor.ndim for tensor in tensors}
     if len(tensors) != len(refs) or len(ranks) != 1 or len(tensors) < 2:
         return
@@ -80,7 +82,14 @@ def _skip(piece: Piece, refs: list[int]) -> int:
 
 def _upsamples(site: Site) -> bool:
     row = row_of(site) if site.kind.startswith("call") else None
-    return row is not None and row[0].name in ("transposed convolution", "transposed convolution layer", "interpolate", "upsample", "pixel shuffle", "max unpool")
+    return row is not None and row[0].name in (
+        "transposed convolution",
+        "transposed convolution layer",
+        "interpolate",
+        "upsample",
+        "pixel shuffle",
+        "max unpool",
+    )
 
 
 def _ancestors(piece: Piece, ref: int) -> set[int]:
@@ -140,7 +149,12 @@ def _flatten_before(piece: Piece, site: int) -> int | None:
         if source is None:
             return None
         before, after = piece.meaning.values[source], piece.meaning.values[current]
-        if isinstance(before, Tensor) and before.ndim >= 3 and isinstance(after, Tensor) and after.ndim < before.ndim:
+        if (
+            isinstance(before, Tensor)
+            and before.ndim >= 3
+            and isinstance(after, Tensor)
+            and after.ndim < before.ndim
+        ):
             return current
         current = source
     return None
@@ -148,14 +162,20 @@ def _flatten_before(piece: Piece, site: int) -> int | None:
 
 def _source(piece: Piece, site: int) -> int | None:
     call = piece.program.sites[site]
-    return next((r for r in references((call.args, call.kwargs)) if isinstance(piece.meaning.values[r], Tensor)), None)
+    return next(
+        (r for r in references((call.args, call.kwargs)) if isinstance(piece.meaning.values[r], Tensor)), None
+    )
 
 
 def _fixed_pool(piece: Piece, site: int) -> int | None:
     """The pool just before, neutral operators apart."""
     current: int | None = site
     while current is not None:
-        row = row_of(piece.program.sites[current]) if piece.program.sites[current].kind.startswith("call") else None
+        row = (
+            row_of(piece.program.sites[current])
+            if piece.program.sites[current].kind.startswith("call")
+            else None
+        )
         if row is None:
             return None
         if row[0].name == "average pool":
@@ -172,7 +192,10 @@ def working_size(request: Request) -> dict[int, int] | None:
     mode = request.original.evaluating
     count = len(request.reference)
     reference = {BATCH: 2, **dict(enumerate(request.reference))}
-    tried = [reference, *({BATCH: 2, **dict.fromkeys(range(count), n)} for n in (224, 299, 256, 32, 64, 128, *range(1, 640)))]
+    tried = [
+        reference,
+        *({BATCH: 2, **dict.fromkeys(range(count), n)} for n in (224, 299, 256, 32, 64, 128, *range(1, 640))),
+    ]
     return next((point for point in tried if bool(mode.accepts(point))), None)
 
 
@@ -202,12 +225,16 @@ def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tup
     if growth is None or any(region.empty for region in regions):
         return None
     curves = [curve for region in regions for at_axis, curve in region.single if at_axis == axis]
-    accepted = [n for n in range(1, growth.settled + 2 * growth.period + 1) if all(curve(n) for curve in curves)]
+    accepted = [
+        n for n in range(1, growth.settled + 2 * growth.period + 1) if all(curve(n) for curve in curves)
+    ]
     tail = [n for n in accepted if n > growth.settled]
     if not tail:
         return None
     offsets = tuple(sorted({n % growth.period for n in tail}))
-    least = next(n for n in accepted if n % growth.period in offsets and _regular(n, accepted, offsets, growth.period))
+    least = next(
+        n for n in accepted if n % growth.period in offsets and _regular(n, accepted, offsets, growth.period)
+    )
     lowest = request.box[axis][0]
     return (least, growth.period, offsets) if all(n >= least for n in accepted if n >= lowest) else None
 

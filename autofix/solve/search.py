@@ -151,7 +151,11 @@ def _best(model: RepairModel, question: Question) -> tuple[Setting | None, bool]
         model.builder.model.add(tier <= round(solver.objective_value))
     if setting is None:
         solver, status = _solve(model, question)
-        return (model.setting(solver), True) if status == cp_model.OPTIMAL else (None, status == cp_model.INFEASIBLE)
+        return (
+            (model.setting(solver), True)
+            if status == cp_model.OPTIMAL
+            else (None, status == cp_model.INFEASIBLE)
+        )
     return _cheapest(model, question, setting) if setting else setting, proved
 
 
@@ -167,7 +171,10 @@ def _cheapest(model: RepairModel, question: Question, first: Setting) -> Setting
     if len(equals) == 1:
         return first
     order = {group.key: position for position, group in enumerate(question.groups)}
-    return min(equals, key=lambda s: (question.cost(s), sorted(order[key] for key in s), str(sorted_values(s, order))))
+    return min(
+        equals,
+        key=lambda s: (question.cost(s), sorted(order[key] for key in s), str(sorted_values(s, order))),
+    )
 
 
 def sorted_values(setting: Setting, order: Mapping[Any, int]) -> list[Any]:

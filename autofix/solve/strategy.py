@@ -58,7 +58,9 @@ def _with_inserts(request: Request) -> Solution | None:
     changes = Changes()
     for _ in range(MOST_INSERTS):
         analysis = request.analyse(changes)
-        more = _next(analysis, request, lambda f: f.requirement.code in JOINS + HEADS) or _next(analysis, request)
+        more = _next(analysis, request, lambda f: f.requirement.code in JOINS + HEADS) or _next(
+            analysis, request
+        )
         if more is None:
             return None
         if more == changes:
@@ -132,5 +134,8 @@ def same(request: Request) -> Solution:
     return same_padding(request, fewest(request))
 
 
-STRATEGIES: Final[dict[str, Callable[[Request], Solution]]] = {"fewest": fewest, "same": same, "preserve": preserve}
-
+STRATEGIES: Final[dict[str, Callable[[Request], Solution]]] = {
+    "fewest": fewest,
+    "same": same,
+    "preserve": preserve,
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from autofix.changes import Changes, program_keys
 from autofix.change import Edit, Insert
+from autofix.changes import Changes, program_keys
 from autofix.errors import InfeasibleError
 from autofix.fault import Fault, Safety
 from autofix.findings import find_faults
@@ -60,16 +60,36 @@ def _insert(site: Site, insertion: Insertion, why: str) -> Insert | None:
     place = site.location
     match insertion:
         case Fit(sizes):
-            return Insert("fit", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place)
+            return Insert(
+                "fit", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place
+            )
         case Align(operand, like):
             return Insert(
-                "align", site.name, site.op_name, why, Safety.IDENTICAL, module, operand=operand, like=like, called_at=place
+                "align",
+                site.name,
+                site.op_name,
+                why,
+                Safety.IDENTICAL,
+                module,
+                operand=operand,
+                like=like,
+                called_at=place,
             )
         case Adaptive(sizes):
-            return Insert("adaptive", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place)
+            return Insert(
+                "adaptive", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place
+            )
         case RoundUp(least, multiples, offsets):
             return Insert(
-                "round", site.name, "input", why, Safety.IDENTICAL, None, least, multiples=multiples, offsets=offsets
+                "round",
+                site.name,
+                "input",
+                why,
+                Safety.IDENTICAL,
+                None,
+                least,
+                multiples=multiples,
+                offsets=offsets,
             )
     return None
 
@@ -106,5 +126,7 @@ def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
 
 
 def _sizes(found: NotFound) -> str:
-    points = dict.fromkeys(tuple(s.point[axis] for axis in sorted(s.point) if axis != BATCH) for s in found.samples)
+    points = dict.fromkeys(
+        tuple(s.point[axis] for axis in sorted(s.point) if axis != BATCH) for s in found.samples
+    )
     return ", ".join(" x ".join(map(str, point)) for point in list(points)[:4])

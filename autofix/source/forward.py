@@ -25,8 +25,7 @@ from autofix.source.text import Function, SourceError, SourceFile, Splice
 from autofix.source.wanted import Insert, ints_of
 
 
-def insert_line(
-    file: ForwardFile, insert: Insert, at: Location, module: str | None, axes: int) -> None:
+def insert_line(file: ForwardFile, insert: Insert, at: Location, module: str | None, axes: int) -> None:
     """Write one insert; SourceError where its call cannot be found on the line."""
     if insert.kind == "fit":
         _fit(file, insert, at, module)

@@ -174,5 +174,3 @@ def _round(plan: InsertPlan, layers: Layers, rounding: Rounding) -> None:
 def statement_helpers(statements: Iterable[Statement]) -> list[Helper]:
     """The helpers of all statements, each once, in the order they are needed."""
     return list(dict.fromkeys(helper for statement in statements for helper in statement.helpers))
-
-
