@@ -10,6 +10,7 @@ from torch import nn
 from autofix.analyse import Analysis
 from autofix.change import Edit, Insert
 from autofix.changes import Changes
+from autofix.condition import Box
 from autofix.errors import CaptureError, InternalError, UsageError
 from autofix.fault import Fault
 from autofix.findings import find_faults
@@ -19,6 +20,7 @@ from autofix.meta import to_meta
 from autofix.outcome import Report
 from autofix.places import edits_located, located
 from autofix.progress import phase
+from autofix.program import InputShapes
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
 from autofix.verify import Verdict, certify, computes, failing_run, run_points
@@ -126,6 +128,8 @@ def _finish(
         patched = with_forward_of(patched, graph)
     sizes = tuple(box[axis][0] for axis in range(len(inputs.axes)))
     failure = failing_run(to_meta(patched), inputs, points) or computes(patched, inputs, sizes)
+    if failure is None and changes and isinstance(captured, Followed):
+        failure = _failing_path(patched, inputs, box)
     if failure:
         raise InternalError(f"the repaired model fails {failure}")
     verdict = Verdict(certificates, tuple(tuple(p[a] for a in range(len(sizes))) for p in points), sizes, why)
@@ -142,6 +146,14 @@ def _finish(
         solve="; ".join(solution.notes),
         original=None if inplace else model,
     )
+
+
+def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:
+    """The repaired model read anew: its own Python may look at what was edited, and take another path."""
+    from autofix.solve.search import first_failure
+
+    failing = first_failure(climb(patched, inputs, False)[1], box)
+    return None if failing is None else f"at {failing[1]}, on a path that the edits open"
 
 
 def _checked_choices(strategy: str, allow: Any, frozen: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:

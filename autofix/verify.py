@@ -23,6 +23,7 @@ from autofix.size import BATCH, Size
 
 MOST_CASES: Final = 4_000_000
 MOST_TRIES: Final = 8
+MOST_RUNS: Final = 3  # sizes that are really run; the certificate covers the rest
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,21 @@ def _sizes(value: Any) -> Iterator[Size]:
 
 
 def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[int, int]]) -> str | None:
-    """Run the patched model on the meta device at each size, in both modes; the first error, if any."""
-    for training in (False, True):
+    """Run the patched model on the meta device: in train mode at each size, in eval mode at all but the smallest.
+
+    In eval mode the smallest size is computed with real values. Returns the first error, if any.
+    """
+    runs = [(True, point) for point in points] + [(False, point) for point in points[1:]]
+    for done, (training, point) in enumerate(runs):
+        phase("running the repaired model", done, len(runs))
         meta.train(training)
-        for done, point in enumerate(points):
-            phase("running the repaired model", training * len(points) + done, 2 * len(points))
-            sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
-            try:
-                with undisturbed():
-                    meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
-            except Exception as error:
-                mode = "train" if training else "eval"
-                return f"at {' x '.join(map(str, sizes))} in {mode} mode: {type(error).__name__}: {error}"
+        sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
+        try:
+            with undisturbed():
+                meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+        except Exception as error:
+            mode = "train" if training else "eval"
+            return f"at {' x '.join(map(str, sizes))} in {mode} mode: {type(error).__name__}: {error}"
     return None
 
 
@@ -170,16 +174,13 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def run_points(box: Box, faults: Sequence[tuple[int, ...]]) -> tuple[dict[int, int], ...]:
-    """The sizes to run: the smallest, one more along each axis in turn, and the sizes that failed before."""
+    """The sizes to run: the smallest, and the sizes that failed before, nearest first."""
     lowest = {axis: bounds[0] for axis, bounds in box.items()}
     lowest[BATCH] = 2
-    points = [lowest]
-    odd = {axis: low + 1 + 2 * axis for axis, low in lowest.items() if axis >= 0}
-    points.append({**lowest, **{axis: _within(size, box[axis]) for axis, size in odd.items()}})
-    for sizes in faults:
-        points.append({**lowest, **{axis: _within(size, box[axis]) for axis, size in enumerate(sizes)}})
+    failed = [{axis: _within(size, box[axis]) for axis, size in enumerate(sizes)} for sizes in faults]
+    points = [lowest, *({**lowest, **point} for point in failed)]
     unique = {tuple(sorted(point.items())): point for point in points}
-    return tuple(unique.values())[:6]
+    return tuple(unique.values())[:MOST_RUNS]
 
 
 def _within(size: int, bounds: tuple[int, int | None]) -> int:
