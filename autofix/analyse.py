@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from autofix.changes import Changes
+from autofix.changes import UNCHANGED, Changes
 from autofix.condition import Box
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
@@ -89,7 +89,7 @@ class Analysis:
     evaluating: Mode
     training: Mode
     complete: bool = True
-    changes: Changes = Changes()
+    changes: Changes = UNCHANGED
 
     @property
     def modes(self) -> tuple[Mode, Mode]:
@@ -114,10 +114,10 @@ def analyse(
     inputs: InputShapes,
     box: Box,
     start: Mapping[int, int],
-    changes: Changes = Changes(),
+    changes: Changes = UNCHANGED,
     one_graph: bool = False,
 ) -> Analysis:
-    """Follow the model's paths until they cover the box, in both modes; with one graph, eval's paths are train's."""
+    """Follow the model's paths until they cover the box, in both modes; with one graph these are the same."""
     evaluating, covered = _explore(follow, False, box, start)
     training, covered_too = (
         (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start)
@@ -180,4 +180,4 @@ def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | N
 
 def everything(axes: int) -> Box:
     """Every size from 1 up, along each axis and for the batch."""
-    return {axis: (1, None) for axis in (BATCH, *range(axes))}
+    return dict.fromkeys((BATCH, *range(axes)), (1, None))

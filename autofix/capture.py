@@ -111,7 +111,7 @@ class Reads:
 
 @contextmanager
 def watch_training() -> Iterator[Reads]:
-    """Notice reads of `module.training`: a model that looks at it may compute something else in train mode."""
+    """Notice reads of `module.training`: a model that looks at it may compute another thing in train mode."""
     reads = Reads()
 
     def get(module: nn.Module) -> bool:

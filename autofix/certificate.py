@@ -1,9 +1,9 @@
 """The proof of a repair, and a checker that trusts nothing but the operators' formulas.
 
-Each axis is cut into finitely many cases: single sizes at the start, then one case n = r + P*k (k = 0, 1, 2, ...)
+Each axis is cut into finitely many cases: single sizes first, then one case n = r + P*k (k = 0, 1 ...)
 for each residue r of the period P. On a case every size is a polynomial in the k of the axes with integer
 coefficients, provided each division is exact on the k part; the checker carries all cases at once, as arrays.
-A requirement `a >= b` holds for every k >= 0 if no coefficient of a - b is negative, and `a == b` if all are zero.
+A requirement `a >= b` holds for every k >= 0 if no coefficient of a - b is negative, `a == b` if all are 0.
 Nothing is taken from the analysis or the solver: a division that is not exact, an order that is not the same
 for all k, an operator without a rule, each makes the check fail.
 """
@@ -26,7 +26,7 @@ from autofix.size import BATCH, Size
 
 
 class NotProved(Exception):
-    """The checker could not confirm a claim; `divisor` is a division that needs a longer period, if that is why."""
+    """A claim that the checker could not confirm; `divisor`: the division that asks for a longer period."""
 
     def __init__(self, why: str, divisor: int = 0) -> None:
         super().__init__(why)
@@ -35,7 +35,7 @@ class NotProved(Exception):
 
 @dataclass(frozen=True)
 class Axis:
-    """The sizes of an axis: `first`, and on from there; single ones up to `head`, then by `period`. period 0: bounded."""
+    """The sizes of an axis from `first` on: single ones up to `head`, then by `period`; 0 where bounded."""
 
     first: int
     head: int
@@ -57,7 +57,7 @@ class Certificate:
 
 
 class Poly:
-    """A polynomial in the turn counts k of the axes; each coefficient is an array over the cases of all axes."""
+    """A polynomial in the turn counts k of the axes; a coefficient is an array over the cases of all axes."""
 
     def __init__(self, terms: Mapping[tuple[int, ...], Any]) -> None:
         self.terms = {powers: c for powers, c in terms.items() if powers == () or np.any(c)}

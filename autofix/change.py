@@ -29,7 +29,8 @@ class Edit:
     split: bool = False  # for one call of a layer that is called several times
 
     def __str__(self) -> str:
-        return f"{self.site} ({self.op}): {self.knob} {short(self.old, self.knob)} -> {short(self.new, self.knob)}"
+        old, new = short(self.old, self.knob), short(self.new, self.knob)
+        return f"{self.site} ({self.op}): {self.knob} {old} -> {new}"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Insert:
     """A new operation at a site.
 
     kind:     "fit" zero-pads the call's input at the end of each axis up to `sizes`;
-              "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to the
-              size of operand `like`;
+              "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to
+              the size of operand `like`;
               "adaptive" averages the call's input to `sizes`;
-              "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then up to the
-              next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops every output
-              that had the input's resolution back to it
+              "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then up to
+              the next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops
+              every output that had the input's resolution back to it
     module:   dotted path of the layer called at the site; None for a function or method
     """
 

@@ -46,6 +46,9 @@ class Changes:
         return bool(self.edits or self.inserts)
 
 
+UNCHANGED = Changes()
+
+
 def key_maker() -> Callable[[Site], tuple[Key, Key]]:
     """A function that gives, for sites in execution order, the key of the layer and that of this very call.
 

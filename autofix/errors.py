@@ -24,7 +24,7 @@ class CaptureError(AutofixError):
 
 
 class InternalError(AutofixError):
-    """A repair that the search found and the real run refused: a bug in autofix, never passed on as a repair."""
+    """A repair that the search found and the real run refused: a bug in autofix, never handed out."""
 
     exit_code = 3
 

@@ -1,7 +1,7 @@
 """Is a trace what the model really does? The model's own code is run once and followed call by call.
 
-torch's layers are not computed: each returns an empty tensor of the predicted shape, so the run costs little more
-than the model's Python. What is compared is the order of the layers, and the shapes that go in and come out.
+torch's layers are not computed: each returns an empty tensor of the predicted shape, so the run costs little
+more than the model's Python. What is compared: the order of the layers, the shapes that go in and come out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Analysis -> faults: for each requirement that fails within the asked sizes, the smallest size and its story."""
+"""Analysis -> faults: for each requirement that fails within the asked sizes, the smallest size and why."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
 
 
 def _first_failures(mode: Mode, piece: Piece, box: Box) -> Iterator[tuple[Requirement, Point]]:
-    """Requirements that are the first to fail at some size: what torch would raise, never a consequence of it."""
+    """Requirements that are the first to fail at some size: what torch raises, never a consequence of it."""
     alive = _Alive(box, piece)
     for requirement in dict.fromkeys(mode.required(piece, silent=False)):
         point = alive.failing(requirement.condition)

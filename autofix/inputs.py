@@ -1,4 +1,4 @@
-"""What goes into the model: shapes given, read off example tensors, or inferred from the first convolution."""
+"""What goes into the model: shapes given, read off examples, or inferred from the first convolution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from autofix.program import AXIS_NAMES, InputShapes, Program
 from autofix.size import BATCH
 
 _CONVOLUTIONS = {
-    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
+    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
 }  # fmt: skip
 _NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
 _POOLS = {
@@ -145,7 +146,7 @@ def box_of(axes: tuple[str, ...], min_input: Any, max_input: Any) -> Box:
     for axis, low, high in zip(axes, lowest, highest, strict=True):
         if high is not None and low > high:
             raise UsageError(f"min_input {low} is above max_input {high} along {axis}")
-    bounds = {index: pair for index, pair in enumerate(zip(lowest, highest, strict=True))}
+    bounds = dict(enumerate(zip(lowest, highest, strict=True)))
     return {BATCH: (1, None), **bounds}
 
 

@@ -57,7 +57,7 @@ class Fit(_Single):
 
 @dataclass(frozen=True)
 class Align:
-    """Pad (zeros) or crop an operand of a join, at the end of each of its last `rank` axes, to another's size.
+    """Pad (zeros) or crop an operand of a join to another's size, at the end of each of its last `rank` axes.
 
     free: the axis along which the operands are joined, counted from the end, which stays; 0 for none
     """

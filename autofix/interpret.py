@@ -1,7 +1,7 @@
 """Run a Program over sizes: the rules of the operator table give every value and every requirement.
 
-One interpreter serves all readings of the formulas: inputs made of ints give numbers, inputs made of `Size`s give
-exact functions, and overridden hyperparameters made of solver expressions give the search's model.
+One interpreter serves all readings of the formulas: inputs made of ints give numbers, inputs made of `Size`s
+give exact functions, and overridden hyperparameters made of solver expressions give the search's model.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def _overridden(
     op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any], override: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     bound = op.signature.bind(run, *args, **kwargs)
-    bound.arguments.update({name: value for name, value in override.items()})
+    bound.arguments.update(override)
     return bound.args[1:], bound.kwargs
 
 

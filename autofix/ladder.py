@@ -10,7 +10,7 @@ from torch import nn
 
 from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
-from autofix.changes import Changes
+from autofix.changes import UNCHANGED, Changes
 from autofix.condition import Box
 from autofix.errors import CaptureError
 from autofix.fault import Code
@@ -135,7 +135,7 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
         if inferred and refined(plain.programs[0], inputs) != inputs:
             inputs = refined(plain.programs[0], inputs)
             plain = Plain(capture_plain(to_meta(model), inputs), inputs)
-        analysis = plain.analyse({})
+        analysis = plain.analyse(UNCHANGED)
         if not analysis.unmodelled and difference(analysis) is None:
             return plain, analysis
         first: tuple[Plain | Followed, Analysis] | None = plain, analysis
@@ -153,9 +153,9 @@ def _second(
     try:
         followed = Followed(meta, inputs, trains)
         with watch_training() as reads:
-            followed.record(meta, Changes(), start(inputs))
+            followed.record(meta, UNCHANGED, start(inputs))
         followed.one_graph = not reads.training
-        analysis = followed.analyse({})
+        analysis = followed.analyse(UNCHANGED)
         why_not = difference(analysis)
     except CaptureError as error:
         if first is not None and not why:
@@ -169,7 +169,7 @@ def _second(
 
 
 def difference(analysis: Analysis) -> str | None:
-    """Where a trace and the model's own run differ, at a size at which it should work; None where they agree."""
+    """Where a trace and the model's own run differ, at a size that should work; None where they agree."""
     for mode in analysis.modes:
         if mode.training and mode.pieces[0].program is analysis.evaluating.pieces[0].program:
             continue

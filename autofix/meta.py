@@ -40,7 +40,7 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 def to_meta(model: nn.Module) -> nn.Module:
     """The copy; the model itself is not touched.
 
-    Raises CaptureError for lazy modules, whose shapes are not known yet, and for models that cannot be copied.
+    Raises CaptureError for lazy modules, whose shapes are not known yet, and for what cannot be copied.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
@@ -54,12 +54,25 @@ def to_meta(model: nn.Module) -> nn.Module:
         raise CaptureError(f"{type(model).__name__} cannot be copied: {error}") from error
 
 
+class _CheapNorms(TorchFunctionMode):
+    """On the meta device batch norm is a dozen small operators in Python; its result is like its input."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.batch_norm and args[0].is_meta and all(_has_features(t, args[0]) for t in args[1:5]):
+            return torch.empty_like(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def _has_features(parameter: torch.Tensor | None, x: torch.Tensor) -> bool:
+    return parameter is None or (x.ndim > 1 and parameter.numel() == x.shape[1])
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Run a model's code on the meta device without consuming the caller's random numbers."""
     state, python_state = torch.get_rng_state(), random.getstate()
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.no_grad(), _CheapNorms():
             yield
     finally:
         torch.set_rng_state(state)

@@ -75,7 +75,7 @@ class Report:
         """Whether the model runs on an input of this size, exactly.
 
         sizes: one int for each spatial axis
-        Raises UsageError for a wrong number of sizes. A size that no rule describes is really run, on the meta device.
+        Raises UsageError for a wrong number of them. A size that no rule describes is run on the meta device.
         """
         if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
             sizes = tuple(sizes[0])
@@ -107,7 +107,7 @@ class Report:
 
     @cached_property
     def minimum_input(self) -> tuple[int | None, ...]:
-        """Per axis, the smallest N such that every size from N up is accepted in eval mode; None where there is none."""
+        """Per axis, the smallest N from which every size is accepted in eval mode; None if there is none."""
         return self._minimum(self.analysis.evaluating, 1)
 
     @cached_property
@@ -153,7 +153,7 @@ class Report:
 
     @cached_property
     def working_sizes(self) -> str:
-        """The accepted sizes in words, for all axes alike or one by one; train mode apart where it differs."""
+        """The accepted sizes in words, for all axes alike or one by one; train mode apart if it differs."""
         evaluated, trained = (self._sizes_of(mode) for mode in self.analysis.modes)
         return evaluated if evaluated == trained else f"{evaluated} (train mode: {trained})"
 
@@ -189,7 +189,7 @@ class Report:
         window = max(settled + period, 256)
         window += -window % period
         sizes = np.arange(1, window + period + 1)
-        point = {BATCH: np.full(len(sizes), 2), **{axis: sizes for axis in range(len(self.axes))}}
+        point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(self.axes)), sizes)}
         inside = np.broadcast_to(mode.accepts(point), len(sizes))
         last = window
         while last > 0 and inside[last - 1] == inside[last - 1 + period]:

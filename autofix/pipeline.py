@@ -19,8 +19,8 @@ from autofix.ladder import Followed, Plain, climb
 from autofix.meta import to_meta
 from autofix.outcome import Report
 from autofix.places import edits_located, located
-from autofix.progress import phase
 from autofix.program import InputShapes
+from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
 from autofix.verify import Verdict, certify, computes, failing_run, run_points
@@ -42,7 +42,7 @@ def check_model(
 ) -> Report:
     """Which input sizes the model accepts, exactly, and what fails at the others. The model is left alone.
 
-    min_input, max_input: the sizes asked for, in pixels or voxels, for all axes or one for each (default: all sizes)
+    min_input, max_input: the sizes asked for, in pixels, for all axes or one for each (default: all sizes)
     input_shape: such as (1, 3, "H", "W"); inferred from the first convolution otherwise
     Raises UsageError, CaptureError.
     """
@@ -71,7 +71,8 @@ def fix_model(
     reference: the size the model was built for, which breaks ties between equally small changes
     strategy:  "fewest" edits, "same" padding, or "preserve" every output that the model already gives, or the
                "fastest" of several repairs, as measured on `device`
-    allow:     the hyperparameters that may change: padding, stride, ceil_mode, output_padding, dilation, kernel_size
+    allow:     the hyperparameters that may change: padding, stride, ceil_mode, output_padding, dilation,
+               kernel_size
     frozen:    patterns of layer names that may not change, as "encoder.*"
     Raises UsageError, CaptureError, and InfeasibleError where nothing that is allowed helps.
     """

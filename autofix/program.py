@@ -86,7 +86,7 @@ class Site:
 
 @dataclass(frozen=True)
 class InputShapes:
-    """The shapes of the inputs: ints are fixed, names are axes, "B" is the batch; None stands for no tensor."""
+    """The shapes of the inputs: ints are fixed, names are axes, "B" is the batch; None is no tensor."""
 
     shapes: tuple[tuple[int | str, ...] | None, ...]
     integer: frozenset[int] = frozenset()  # which inputs hold integers

@@ -55,7 +55,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Patchwork:
-    """Several regions, each of which counts within its own domain: the paths of a model that branches on its size."""
+    """Several regions, each within its own domain: the paths of a model that branches on its size."""
 
     parts: tuple[tuple[Region, Region], ...]  # domain, and what holds there
     single: tuple[tuple[int, Curve], ...] = ()
@@ -74,7 +74,7 @@ class Patchwork:
         return inside
 
     def covers(self, box: Box) -> Decision:
-        """Is every point of the box inside? Looked at over one period of all axes, which decides where all repeat."""
+        """Is every point of the box inside? Looked at over one period of all axes, after which all repeat."""
         flat = [one for part in self.parts for one in part]
         order = sorted(
             {axis for one in flat for axis, _ in one.single}
@@ -170,7 +170,7 @@ def _flat(region_: Region | Patchwork) -> list[Region]:
 
 
 def describe(inside: Sequence[bool], settled: int, period: int) -> str:
-    """A set of sizes in words, from its first settled + period members: ">= 35", "15, 16, then 8k-1 or 8k", "only 224"."""
+    """Sizes in words, from the first settled + period of them: ">= 35", "15, then 8k-1 or 8k", "only 224"."""
     head = [n for n in range(1, settled + 1) if inside[n - 1]]
     tail = [n for n in range(settled + 1, settled + period + 1) if inside[n - 1]]
     if not tail:

@@ -51,7 +51,7 @@ def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphM
 
 
 def _is_impure(node: fx.Node) -> bool:
-    """Only arithmetic on sizes is removed where it is not used: a layer may have effects, such as running means."""
+    """Only unused arithmetic on sizes is removed: a layer may have effects, such as running means."""
     return node.op != "call_function" or node.is_impure() or node.target not in _ARITHMETIC
 
 
@@ -100,7 +100,7 @@ def _edit_call(graph: fx.Graph, node: fx.Node, site: Site, knobs: Mapping[str, t
 
 
 def with_forward_of(model: nn.Module, graph: fx.GraphModule) -> nn.Module:
-    """The model with the graph's forward: a subclass of the same name, for changes that live between the layers."""
+    """The model with the graph's forward: a subclass of the same name, for changes between the layers."""
     for name, value in _constants(model, graph):
         setattr(model, name, value)
     kind = type(model)

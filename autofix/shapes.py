@@ -22,7 +22,7 @@ from autofix.size import BATCH, at
 
 @dataclass(frozen=True)
 class ShapeRow:
-    """One site: shapes without the batch; `after` is None where the sizes do not exist; `error` says what fails."""
+    """One site: shapes without the batch; `after` is None where it has no size; `error` says what fails."""
 
     name: str
     cls: str
@@ -56,7 +56,7 @@ def shapes(model: nn.Module, input_shape: tuple[int, ...]) -> ShapesTable:
     inputs = input_shapes(model, (*input_shape[:2], *AXIS_NAMES[rank]))
     program = capture_plain(to_meta(model), inputs).evaluating
     point = {BATCH: input_shape[0], **dict(enumerate(input_shape[2:]))}
-    box = {axis: (1, None) for axis in point}
+    box = dict.fromkeys(point, (1, None))
     tensors = [None if dims is None else Tensor(dims) for dims in inputs.dims()]
     piece = Piece(program, interpret(program, tensors, box, point))
     return ShapesTable(_rows(program, piece, point))

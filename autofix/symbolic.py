@@ -1,8 +1,8 @@
 """The second rung: trace a model whose Python looks at sizes, by evaluating each call as it is recorded.
 
-Proxies know their values in terms of sizes. Sizes that are fixed are plain ints to the model's code; others stay
-symbolic through arithmetic, `int`, `max` and `math.ceil`. Where the code branches on one, the path of one chosen
-size is followed and the condition is recorded: the trace stands for the sizes that meet all of them.
+Proxies know their values in terms of sizes. Sizes that are fixed are plain ints to the model's code; others
+stay symbolic through arithmetic, `int`, `max` and `math.ceil`. Where the code branches on one, the path of
+one chosen size is followed and the condition is recorded: the trace stands for the sizes that meet them all.
 """
 
 from __future__ import annotations
@@ -167,11 +167,12 @@ class SymbolicTracer(Tracer):
         whole = None
         dims: list[Any] = []
         for position, dim in enumerate(proxy.value.shape):
-            if not isinstance(dim, int):
-                if whole is None:
-                    whole = super().create_proxy("call_function", getattr, (proxy, "shape"), {})
-                dim = super().create_proxy("call_function", operator.getitem, (whole, position), {})
-            dims.append(dim)
+            if isinstance(dim, int):
+                dims.append(dim)
+                continue
+            if whole is None:
+                whole = super().create_proxy("call_function", getattr, (proxy, "shape"), {})
+            dims.append(super().create_proxy("call_function", operator.getitem, (whole, position), {}))
         return Shape(dims)
 
     def trait(self, value: Tensor, name: str) -> Any:
@@ -261,7 +262,7 @@ class _Int(metaclass=_IntMeta):
 
 @contextmanager
 def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
-    """Let min, max and int record what they do to symbols; trace through functions that plain fx would not enter."""
+    """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
     described = {key: value for key, value in _symbolic_trace._wrapped_fns_to_patch.items() if _has_row(key)}
     with ExitStack() as stack:
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))

@@ -32,7 +32,7 @@ class Verdict:
 
     certificates: accepted by the checker; empty where the proof failed, and `why` says at what
     runs:         the sizes at which the model was really run, on the meta device
-    computed:     the size at which it computed real values on the CPU, forward and backward; None if it did not
+    computed:     the size at which it computed real values on the CPU, forward and backward, if it did
     """
 
     certificates: tuple[Certificate, ...]
@@ -115,7 +115,7 @@ def _sizes(value: Any) -> Iterator[Size]:
 
 
 def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[int, int]]) -> str | None:
-    """Run the patched model on the meta device: in train mode at each size, in eval mode at all but the smallest.
+    """Run the patched model on meta tensors: in train mode at each size, in eval mode at all but the smallest.
 
     In eval mode the smallest size is computed with real values. Returns the first error, if any.
     """
@@ -134,7 +134,7 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
 
 
 def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> str | None:
-    """Real values on the CPU, forward and backward to the input; the error, if any. The model is left as it was."""
+    """Real values on the CPU, forward and backward to the input; the error, if any. The model stays as is."""
     modes = {module: module.training for module in model.modules()}
     tensors = tuple(_random(shape, i in inputs.integer) for i, shape in enumerate(inputs.concrete(sizes, 1)))
     model.eval()

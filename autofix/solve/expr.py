@@ -200,7 +200,7 @@ class Builder:
         return result
 
     def require(self, condition: Condition) -> None:
-        """Add a condition. Raises Infeasible where it is false whatever is chosen (and no assumption guards it)."""
+        """Add a condition. Raises Infeasible where it is false whatever is chosen and nothing guards it."""
         if condition.relation == "any":
             self._require_any(condition.either)
             return

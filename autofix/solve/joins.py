@@ -14,8 +14,8 @@ from autofix.size import Dim, Size
 def kept_strides(piece: Piece) -> set[int]:
     """Sites whose stride stays: on one branch only of a join whose branches have the same resolution.
 
-    A U-Net with every stride at 1 joins at any size, and is no U-Net any more. Where the branches of a join have
-    different resolutions the network works at no size, and the stride is the likely mistake.
+    A U-Net with every stride at 1 joins at any size, and is no U-Net any more. Where the branches of a join
+    have different resolutions the network works at no size, and the stride is the likely mistake.
     """
     kept: set[int] = set()
     for requirement in piece.meaning.requirements:

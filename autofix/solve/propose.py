@@ -124,7 +124,7 @@ def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
 
 
 def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive]]:
-    """Average to the size that the head was made for, before the reshape or the fixed pool that leads to it."""
+    """Average to the size that the head was made for, before the reshape or fixed pool that leads to it."""
     piece = failure.piece
     start = _flatten_before(piece, failure.requirement.site)
     reference = working_size(request)
@@ -200,7 +200,7 @@ def working_size(request: Request) -> dict[int, int] | None:
 
 
 def rounding(request: Request) -> Proposal:
-    """Pad the input up to the next size that works everywhere, and crop what has its resolution; () if nothing fits."""
+    """Pad the input up to the next size that works, and crop what has its resolution; () if nothing fits."""
     analysis, count = request.original, len(request.reference)
     cuts = [_cut(analysis, request, axis) for axis in range(count)]
     piece = analysis.evaluating.pieces[0]
@@ -219,7 +219,7 @@ def rounding(request: Request) -> Proposal:
 
 
 def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tuple[int, ...]] | None:
-    """Least size, multiple and offsets of the sizes accepted along an axis; None where these are not all of them."""
+    """Least size, multiple and offsets of the sizes accepted along an axis; None where there are others."""
     regions = [mode.accepted for mode in analysis.modes]
     growth = horizon(regions, axis)
     if growth is None or any(region.empty for region in regions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from autofix.analyse import Piece
-from autofix.changes import Changes, Key
+from autofix.changes import Key
 from autofix.findings import references
 from autofix.solve.edits import all_groups
 from autofix.solve.knobs import Group
@@ -14,7 +14,7 @@ from autofix.solve.search import decided
 
 
 def same_padding(request: Request, solution: Solution) -> Solution:
-    """The solution's repair in 'same' padding: where it is needed and next to it, else everywhere, else as it was."""
+    """The repair in 'same' padding: where needed and next to it, else everywhere, else unchanged."""
     groups = {g.key: g for g in all_groups(request) if _wanted(g)}
     needed = [key for key in solution.changes.edits if key in groups]
     if not needed:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ortools.sat.python import cp_model
 
 from autofix.analyse import Analysis, Mode
-from autofix.changes import Changes, Setting
+from autofix.changes import UNCHANGED, Changes, Setting
 from autofix.condition import Box
 from autofix.size import BATCH
 from autofix.solve.knobs import Group
@@ -58,7 +58,7 @@ class Question:
     analyse: Callable[[Setting], Analysis]
     cost: Callable[[Setting], int]
     tied: bool
-    changes: Changes = Changes()
+    changes: Changes = UNCHANGED
     deadline: float = field(default_factory=lambda: time.monotonic() + 60)
     excluded: Sequence[Setting] = ()
 

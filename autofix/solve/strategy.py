@@ -38,7 +38,7 @@ def fewest(request: Request) -> Solution:
 
 
 def _edits(request: Request, changes: Changes) -> Solution | NotFound:
-    """Edits alone: of layers, and where that fails of single calls of a layer that is called several times."""
+    """Edits alone: of layers, and where that fails of single calls of a layer that is called repeatedly."""
     found = fewest_edits(request, changes)
     if isinstance(found, NotFound) and found.certain and _shares_layers(request):
         split = fewest_edits(request, changes, shared=False)
@@ -54,7 +54,7 @@ def _shares_layers(request: Request) -> bool:
 
 
 def _with_inserts(request: Request) -> Solution | None:
-    """Add inserts at the joins and heads that fail until edits can do the rest, then leave out what is not needed."""
+    """Add inserts at joins and heads that fail until edits can do the rest; leave out what is not needed."""
     changes = Changes()
     for _ in range(MOST_INSERTS):
         analysis = request.analyse(changes)

@@ -119,7 +119,8 @@ def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
     if found is None:
         text = "no insert that keeps every output mends this"
     elif found.certain:
-        text = f"no change of {', '.join(request.allow)} and no insert makes all of the sizes {_sizes(found)} work"
+        allowed = ", ".join(request.allow)
+        text = f"no change of {allowed} and no insert makes all of the sizes {_sizes(found)} work"
     else:
         text = f"no repair was found: {found.why}"
     return InfeasibleError("; ".join((text, *core[:2])), core)
