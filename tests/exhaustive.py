@@ -16,6 +16,7 @@ from typing import Any
 import oracle
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -44,6 +45,27 @@ class Edit:
         return sum(abs(n - o) for n, o in zip(self.new, self.old, strict=True))
 
 
+class Watch(TorchFunctionMode):
+    """Sees the operands of every addition of two tensors."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("add", "__add__") and all(isinstance(a, Tensor) for a in args[:2]):
+            args = (*self.added(*args[:2]), *args[2:])
+        return func(*args, **(kwargs or {}))
+
+    def added(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+class EqualOperands(Watch):
+    """Refuses to broadcast one branch over another."""
+
+    def added(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        if left.shape != right.shape:
+            raise RuntimeError(f"{left.shape} and {right.shape} are added")
+        return left, right
+
+
 Repair = frozenset[Edit]
 Cost = tuple[int, int, int]
 
@@ -70,10 +92,12 @@ def optimum(
     max_modules: int = 4,
     window: int | None = None,
     limit: int = 3000,
+    stay: frozenset[str] = frozenset(),
 ) -> Optimum | None:
     """The cheapest repairs after which every size from min_input on works; None where there is none.
 
     window: how many sizes are tried, two periods by default; at least one period is needed.
+    stay: modules whose stride is not edited.
     Raises TooLargeError after `limit` candidates.
     """
     judge = _Judge(model, template, min_input, window)
@@ -81,7 +105,7 @@ def optimum(
     for count in range(max_modules + 1):
         best: Cost | None = None
         found: set[Repair] = set()
-        for repair in _candidates(model, len(template) - 2, count, limit):
+        for repair in _candidates(model, len(template) - 2, count, limit, stay):
             if best is not None and cost(repair) > best:
                 break
             tested += 1
@@ -95,20 +119,22 @@ def optimum(
     return None
 
 
-def edits_of(name: str, module: nn.Module, rank: int) -> list[Repair]:
+def edits_of(name: str, module: nn.Module, rank: int, stay: frozenset[str] = frozenset()) -> list[Repair]:
     """Every way to edit one module, by itself and in combination."""
     knobs: list[list[Edit | None]] = []
     for knob, old, values in _knobs(module, rank):
-        edits = (Edit(name, knob, old, new, _rank(module, knob, new, rank)) for new in values if new != old)
+        if knob == "stride" and name in stay:
+            continue
+        edits = (Edit(name, knob, old, new, rank_of(module, knob, old, new)) for new in values if new != old)
         knobs.append([None, *edits])
     chosen = (frozenset(e for e in choice if e is not None) for choice in itertools.product(*knobs))
     return [repair for repair in chosen if repair]
 
 
-def _candidates(model: nn.Module, rank: int, count: int, limit: int) -> list[Repair]:
+def _candidates(model: nn.Module, rank: int, count: int, limit: int, stay: frozenset[str]) -> list[Repair]:
     """Every repair that edits exactly `count` modules, cheapest first."""
     modules = dict(model.named_modules())
-    editable = {name: edits for name in modules if (edits := edits_of(name, modules[name], rank))}
+    editable = {name: edits for name in modules if (edits := edits_of(name, modules[name], rank, stay))}
     repairs: list[Repair] = []
     for names in itertools.combinations(editable, count):
         if math.prod(len(editable[name]) for name in names) > 100 * limit:
@@ -120,7 +146,7 @@ def _candidates(model: nn.Module, rank: int, count: int, limit: int) -> list[Rep
 def _knobs(module: nn.Module, rank: int) -> Iterator[tuple[str, tuple[int, ...], Iterator[tuple[int, ...]]]]:
     """(knob, value now, its domain) of a module."""
     if isinstance(module, TRANSPOSED):
-        old = _per_axis(module.output_padding, rank)
+        old = per_axis(module.output_padding, rank)
         limits = [max(s, d) for s, d in zip(module.stride, module.dilation, strict=True)]
         yield "output_padding", old, itertools.product(*(range(limit) for limit in limits))
     if isinstance(module, CONVS + MAX_POOLS + AVG_POOLS):
@@ -128,26 +154,29 @@ def _knobs(module: nn.Module, rank: int) -> Iterator[tuple[str, tuple[int, ...],
         top = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         if not isinstance(module, CONVS):
             top = [k // 2 for k in kernel]
-        yield "padding", _per_axis(module.padding, rank), itertools.product(*(range(t + 1) for t in top))
-        strides = _per_axis(module.stride, rank)
+        yield "padding", per_axis(module.padding, rank), itertools.product(*(range(t + 1) for t in top))
+        strides = per_axis(module.stride, rank)
         yield "stride", strides, itertools.product(*(range(1, s + 1) for s in strides))
     if isinstance(module, MAX_POOLS + AVG_POOLS):
         yield "ceil_mode", (int(module.ceil_mode),), iter([(0,), (1,)])
 
 
-def _rank(module: nn.Module, knob: str, new: tuple[int, ...], rank: int) -> int:
+def rank_of(module: nn.Module, knob: str, old: tuple[int, ...], new: tuple[int, ...]) -> int:
+    """The kind of an edit, that of its worst axis; an axis that stays as it is counts for nothing."""
     if knob != "padding":
         return {"stride": STRIDE, "ceil_mode": CEIL, "output_padding": MORE_PADDING}[knob]
-    kernel, dilation = _window(module, rank)
-    same = all(p <= d * (k - 1) // 2 for p, k, d in zip(new, kernel, dilation, strict=True))
+    kernel, dilation = _window(module, len(new))
+    each = zip(old, new, kernel, dilation, strict=True)
+    same = all(p <= d * (k - 1) // 2 for o, p, k, d in each if p != o)
     return PADDING if same else MORE_PADDING
 
 
 def _window(module: Any, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return _per_axis(module.kernel_size, rank), _per_axis(getattr(module, "dilation", 1), rank)
+    return per_axis(module.kernel_size, rank), per_axis(getattr(module, "dilation", 1), rank)
 
 
-def _per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """One value for each axis."""
     return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
@@ -157,17 +186,17 @@ class _Judge:
     def __init__(self, model: nn.Module, template: oracle.Template, low: int, window: int | None) -> None:
         self.model, self.template = oracle.to_meta(model), template
         self.rank = len(template) - 2
-        strides = [max(_per_axis(m.stride, self.rank)) for m in model.modules() if hasattr(m, "stride")]
+        strides = [max(per_axis(m.stride, self.rank)) for m in model.modules() if hasattr(m, "stride")]
         self.sizes = range(low, low + (2 * math.prod(strides) + 1 if window is None else window))
 
     def accepts(self, repair: Repair) -> bool:
-        """Every size runs in both modes, and no edited window sees only padding."""
+        """Every size runs in both modes, nothing is broadcast, and no edited window sees only padding."""
         with self._edited(repair):
             shapes = [oracle.fill(self.template, (size,) * self.rank, 2) for size in self.sizes]
-            if not all(oracle.runs(self.model, shape) for shape in shapes):
-                return False
-            if not all(oracle.runs(self.model, shape, training=True) for shape in shapes):
-                return False
+            for training in (False, True):
+                with EqualOperands():
+                    if not all(oracle.runs(self.model, shape, training) for shape in shapes):
+                        return False
             return all(self._sees_data(name, shapes) for name in {edit.module for edit in repair})
 
     @contextlib.contextmanager
