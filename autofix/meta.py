@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -55,16 +56,21 @@ def to_meta(model: nn.Module) -> nn.Module:
 
 
 class _CheapNorms(TorchFunctionMode):
-    """On the meta device batch norm is a dozen small operators in Python; its result is like its input."""
+    """On the meta device batch norm is a dozen small operators in Python; only its own checks matter there."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.batch_norm and args[0].is_meta and all(_has_features(t, args[0]) for t in args[1:5]):
-            return torch.empty_like(args[0])
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is F.batch_norm and args[0].is_meta:
+            tensors = [*args[1:], *kwargs.values()]
+            if all(_has_features(t, args[0]) for t in tensors if isinstance(t, torch.Tensor)):
+                if kwargs.get("training", False):
+                    F._verify_batch_size(args[0].size())  # type: ignore[attr-defined]
+                return torch.empty_like(args[0])
+        return func(*args, **kwargs)
 
 
-def _has_features(parameter: torch.Tensor | None, x: torch.Tensor) -> bool:
-    return parameter is None or (x.ndim > 1 and parameter.numel() == x.shape[1])
+def _has_features(parameter: torch.Tensor, x: torch.Tensor) -> bool:
+    return x.ndim > 1 and parameter.numel() == x.shape[1]
 
 
 @contextmanager
