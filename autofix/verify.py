@@ -134,9 +134,10 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
 
 
 def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> str | None:
-    """Real values on the CPU, forward and backward to the input; the error, if any. The model stays as is."""
-    modes = {module: module.training for module in model.modules()}
-    tensors = tuple(_random(shape, i in inputs.integer) for i, shape in enumerate(inputs.concrete(sizes, 1)))
+    """Real values on the model's device, forward and backward to the input; the error, if any. The model stays as is."""
+    modes, device = {module: module.training for module in model.modules()}, device_of(model)
+    shapes = inputs.concrete(sizes, 1)
+    tensors = tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
     model.eval()
     try:
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -152,13 +153,18 @@ def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> s
     return None
 
 
-def _random(shape: tuple[int, ...] | None, integer: bool) -> Any:
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are; "meta" where it has none but shapes."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def _random(shape: tuple[int, ...] | None, integer: bool, device: torch.device) -> Any:
     if shape is None:
         return None
     generator = torch.Generator().manual_seed(0)
     if integer:
-        return torch.zeros(shape, dtype=torch.long)
-    return torch.rand(shape, generator=generator).requires_grad_()
+        return torch.zeros(shape, dtype=torch.long, device=device)
+    return torch.rand(shape, generator=generator).to(device).requires_grad_()
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
