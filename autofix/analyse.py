@@ -18,8 +18,8 @@ from autofix.program import InputShapes, Program
 from autofix.region import EVERYWHERE, Patchwork, Region, region, window
 from autofix.size import BATCH
 
-MOST_PIECES: Final = 400  # paths of one model that are followed before coverage is given up
-MOST_SECONDS: Final = 4.0
+MOST_PIECES: Final = 64  # paths of one model that are followed before coverage is given up
+MOST_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)

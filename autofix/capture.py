@@ -169,7 +169,7 @@ def record_plain(model: nn.Module, inputs: InputShapes) -> Recording:
 @contextmanager
 def kept_as_it_is(model: nn.Module) -> Iterator[None]:
     """Run a model's code in eval mode; modes and random numbers are afterwards what they were."""
-    modes = {module: module.training for module in model.modules()}
+    modes = {module: module.__dict__["training"] for module in model.modules()}  # watch_training sees reads
     model.eval()
     try:
         with torch.random.fork_rng(devices=[]):

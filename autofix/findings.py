@@ -48,8 +48,9 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
     """What fails in the box, mode by mode; silent failures where torch raises nothing at all."""
     for mode in analysis.modes:
         bounds = {**box, BATCH: (2, None)} if mode.training else box
+        everywhere = mode.accepted.covers(bounds).holds
         for piece in mode.pieces:
-            if not mode.accepted.covers(bounds).holds:
+            if not everywhere:
                 for requirement, point in _first_failures(mode, piece, bounds):
                     yield Failure(mode, piece, requirement, point)
             for requirement in dict.fromkeys(mode.required(piece, silent=True)):
@@ -148,7 +149,7 @@ def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
 
 
 def _look(bounds: tuple[int, int | None], axes: int) -> Any:
-    count = {1: 4096, 2: 512, 3: 96}.get(axes, LOOK)
+    count = {1: 4096, 2: 256, 3: LOOK}.get(axes, LOOK // 2)
     last = bounds[0] + count if bounds[1] is None else min(bounds[1], bounds[0] + count)
     return np.arange(bounds[0], last + 1, dtype=np.int64)
 

@@ -125,11 +125,21 @@ class Report:
     def _minimum(self, mode: Mode, batch: int) -> tuple[int | None, ...]:
         nowhere: tuple[int | None, ...] = (None,) * len(self.axes)
         accepted = mode.accepted
-        if accepted.empty or not self.analysis.complete:
+        if accepted.empty:
             return nowhere
+        if not self.analysis.complete:
+            return self._minimum_equal(mode, batch)
         lowest = [_from(accepted, axis) for axis in range(len(self.axes))]
         known = [low for low in lowest if low is not None]
         return tuple(lowest) if len(known) < len(lowest) else self._cube(mode, known, batch)
+
+    def _minimum_equal(self, mode: Mode, batch: int) -> tuple[int | None, ...]:
+        """Where not every path was followed: for equal sizes on all axes, which are followed first."""
+        inside, last, period = self._along_diagonal(mode, batch)
+        if not all(inside[last : last + period]):
+            return (None,) * len(self.axes)
+        refused = [n for n, good in enumerate(inside, 1) if not good]
+        return ((refused[-1] if refused else 0) + 1,) * len(self.axes)
 
     def _cube(self, mode: Mode, lowest: list[int], batch: int) -> tuple[int | None, ...]:
         """Raise all axes together until the conditions on several of them hold too."""
@@ -179,7 +189,14 @@ class Report:
         return describe(inside.tolist(), growth.settled, growth.period)
 
     def _diagonal(self, mode: Mode) -> str:
-        """Equal sizes along all axes, looked at far enough that they have begun to repeat."""
+        """Equal sizes along all axes, in words."""
+        inside, last, period = self._along_diagonal(mode, 2)
+        text = describe(inside, last, period)
+        mixed = len(self.axes) > 1 and self._not_a_box(mode, np.array(inside))
+        return f"{text} (equal sizes on all axes)" if mixed else text
+
+    def _along_diagonal(self, mode: Mode, batch: int) -> tuple[list[bool], int, int]:
+        """Which equal sizes are accepted, looked at far enough; from where on they repeat, and how often."""
         settled, period = 0, 1
         flat = [Region(one.single, ()) for piece in parts(mode.accepted) for one in piece]
         for axis in range(len(self.axes)):
@@ -189,17 +206,12 @@ class Report:
         window = max(settled + period, 256)
         window += -window % period
         sizes = np.arange(1, window + period + 1)
-        point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(self.axes)), sizes)}
+        point = {BATCH: np.full(len(sizes), batch), **{axis: sizes for axis in range(len(self.axes))}}
         inside = np.broadcast_to(mode.accepts(point), len(sizes))
         last = window
         while last > 0 and inside[last - 1] == inside[last - 1 + period]:
             last -= 1
-        text = describe(inside.tolist(), last, period)
-        return (
-            f"{text} (equal sizes on all axes)"
-            if len(self.axes) > 1 and self._not_a_box(mode, inside)
-            else text
-        )
+        return inside.tolist(), last, period
 
     def _not_a_box(self, mode: Mode, inside: Any) -> bool:
         """Whether some accepted sizes cannot be combined freely."""

@@ -125,7 +125,7 @@ def window(regions: Sequence[Region], order: Sequence[int], box: Box) -> Window:
     return Window(tuple(ranges), exact)
 
 
-LARGEST_WINDOW: Final = 1_000_000  # points
+LARGEST_WINDOW: Final = 200_000  # points
 EVERYWHERE: Final = Region((), ())
 
 
