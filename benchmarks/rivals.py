@@ -6,6 +6,7 @@ python benchmarks/rivals.py
 from __future__ import annotations
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from autofix import check_model
 from autofix.fidelity import meta_inputs
 from autofix.meta import to_meta
 
+LIMIT = 60  # seconds after which a rival is taken to have no answer
 LAST = 160  # the largest size of the scan, which is the truth
 QUICK = ("squeezenet1_0", "resnet18", "UNet 2d", "BasicUNet 2d")
 TORCHVISION = (
@@ -117,13 +119,22 @@ def by_torchinfo(model: nn.Module, shape: tuple[Any, ...]) -> str:
 def timed(function: Callable[..., Any], *args: Any) -> tuple[Any, float, str]:
     """The answer, seconds, and the error if that was the answer."""
     start = time.perf_counter()
+    signal.signal(signal.SIGALRM, no_answer)
+    signal.alarm(LIMIT)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answer, error = function(*args), ""
     except Exception as problem:
         answer, error = None, f"{type(problem).__name__}: {str(problem).strip().splitlines()[0][:120]}"
+    finally:
+        signal.alarm(0)
     return answer, time.perf_counter() - start, error
+
+
+def no_answer(*_: Any) -> None:
+    """The alarm's handler."""
+    raise TimeoutError(f"no answer in {LIMIT} s")
 
 
 def compare(name: str, make: Callable[[], nn.Module], shape: tuple[Any, ...], quick: bool) -> dict[str, Any]:
@@ -171,7 +182,10 @@ def main() -> None:
     entries = {k: v for k, v in torchvision_classifiers().items() if k in TORCHVISION}
     entries |= {k: v for k, v in monai_networks().items() if k.endswith("2d")}
     names = [name for name in entries if not run.quick or name in QUICK]
-    results = [compare(n, entries[n].build, tuple(entries[n].template), run.quick) for n in names]
+    results = []
+    for name in names:
+        print(name, flush=True)
+        results.append(compare(name, entries[name].build, tuple(entries[name].template), run.quick))
     ways = ("autofix", "bisection", "torch.export", "gradual types")
     rows = [
         (
