@@ -16,12 +16,12 @@ from autofix.errors import CaptureError, UsageError
 from autofix.program import AXIS_NAMES, InputShapes, Program
 from autofix.size import BATCH
 
-_CONVOLUTIONS = {
+_CONVOLUTIONS: dict[type, int] = {
     nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3,
     nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
 }  # fmt: skip
-_NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
-_POOLS = {
+_NORMS: dict[type, int] = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2, nn.BatchNorm3d: 3}
+_POOLS: dict[type, int] = {
     getattr(nn, f"{kind}Pool{rank}d"): rank
     for kind in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax")
     for rank in (1, 2, 3)
@@ -68,7 +68,7 @@ def _checked(shape: Sequence[Any]) -> tuple[int | str, ...]:
 def _of_examples(examples: Any) -> InputShapes:
     tensors = examples if isinstance(examples, tuple | list) else (examples,)
     names: dict[tuple[int, int], str] = {}
-    shapes = []
+    shapes: list[tuple[int | str, ...] | None] = []
     for tensor in tensors:
         if not isinstance(tensor, torch.Tensor):
             shapes.append(None)
@@ -207,8 +207,9 @@ def _shape_for(module: nn.Module) -> tuple[int | str, ...] | None:
 def _undone(node: fx.Node) -> Callable[[tuple[Any, ...]], tuple[Any, ...]] | None:
     """The shape before a permute, transpose or unsqueeze, from the shape after."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    numbers = [a for arg in node.args[1:] for a in (arg if isinstance(arg, tuple | list) else (arg,))]
-    if not all(isinstance(number, int) for number in numbers):
+    given = [a for arg in node.args[1:] for a in (arg if isinstance(arg, tuple | list) else (arg,))]
+    numbers = [number for number in given if isinstance(number, int)]
+    if len(numbers) < len(given):
         return None
     if name == "permute":
         return lambda shape: tuple(shape[numbers.index(i)] for i in range(len(shape)))

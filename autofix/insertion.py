@@ -38,7 +38,7 @@ class Fit(_Single):
 
     sizes: tuple[int, ...]
 
-    def merged(self, other: Fit) -> Fit:
+    def merged(self, other: Any) -> Fit:
         return Fit(tuple(max(a, b) for a, b in zip(self.sizes, other.sizes, strict=True)))
 
     def resize(self, args: Args) -> Args:

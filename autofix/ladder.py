@@ -12,10 +12,10 @@ from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, 
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
 from autofix.condition import Box
-from autofix.errors import CaptureError
+from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows, meta_inputs
-from autofix.inputs import refined
+from autofix.inputs import input_shapes, refined
 from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
 from autofix.meta import to_meta, undisturbed
 from autofix.ops.base import Tensor
@@ -127,8 +127,39 @@ def start(inputs: InputShapes) -> dict[int, int]:
 def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain | Followed, Analysis]:
     """The first rung that agrees with the model, and its analysis.
 
-    Raises CaptureError where none does, naming what stands in the way.
+    inferred: the input shapes are a guess from the first layer, and no one's claim
+    Raises CaptureError where no rung agrees, naming what stands in the way, and UsageError where the input
+    shapes contradict the first layer.
     """
+    captured, analysis = _climb(model, inputs, inferred)
+    if not inferred:
+        check_fits(model, analysis)
+    return captured, analysis
+
+
+def check_fits(model: nn.Module, analysis: Analysis) -> None:
+    """Raises UsageError where the first layer refuses the channels or the rank of the input at every size."""
+    piece = analysis.evaluating.pieces[0]
+    asking = [r for r in piece.meaning.requirements if r.code in (Code.CHANNELS, Code.REFUSED)]
+    first = min(asking, key=lambda requirement: requirement.site, default=None)
+    if first is None or first.condition.axes - {BATCH} or bool(first.condition.at({BATCH: 2})):
+        return
+    site = piece.program.sites[first.site]
+    given, fitting = (_written(shapes) for shapes in (analysis.inputs, input_shapes(model)))
+    numbers = f": needs {first.needs}, gets {first.gets}" if isinstance(first.gets, int) else ""
+    instead = f"; {fitting} does" if fitting != given else ""
+    raise UsageError(
+        f"the input {given} does not fit {site.name} ({site.op_name}): {first.what}{numbers}{instead}"
+    )
+
+
+def _written(inputs: InputShapes) -> str:
+    return " and ".join(
+        ",".join("1" if d == "B" else str(d) for d in shape) for shape in inputs.shapes if shape
+    )
+
+
+def _climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain | Followed, Analysis]:
     meta = to_meta(model)
     try:
         plain = Plain(capture_plain(meta, inputs), inputs)

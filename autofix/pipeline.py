@@ -76,12 +76,14 @@ def fix_model(
     frozen:    patterns of layer names that may not change, as "encoder.*"
     Raises UsageError, CaptureError, and InfeasibleError where nothing that is allowed helps.
     """
+    from autofix.rewrite import check_names
     from autofix.solve.knobs import check_frozen
     from autofix.solve.request import Request, Solution
     from autofix.solve.strategy import STRATEGIES as SOLVERS
 
     deadline = time.monotonic() + (60.0 if time_limit is None else time_limit)
     allow, frozen = _checked_choices(strategy, allow, frozen)
+    check_names(model)
     captured, analysis = describe(model, input_shape, example_inputs)
     check_frozen(captured.programs, frozen)
     box = box_of(analysis.inputs.axes, min_input, max_input)

@@ -11,6 +11,7 @@ from torch import fx, nn
 
 from autofix.capture import Recording
 from autofix.changes import Changes, key_maker
+from autofix.errors import CaptureError
 from autofix.functional import as_function
 from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
 from autofix.interpret import row_of
@@ -31,6 +32,16 @@ def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn
 def needs_graph(changes: Changes) -> bool:
     """Whether something changes between the layers, which no layer's attribute can express."""
     return bool(changes.inserts) or any(key[0] != "module" for key in changes.edits)
+
+
+def check_names(model: nn.Module) -> None:
+    """Raises CaptureError for names that torch.fx would write unescaped into the code that it generates."""
+    for named in (model.named_modules(), model.named_parameters(), model.named_buffers()):
+        for name, _ in named:
+            if any(mark in name for mark in '"\\\n\r'):
+                raise CaptureError(
+                    f"{name!r} cannot name a layer in a graph: rename it, without quotes"
+                )
 
 
 def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphModule:

@@ -39,14 +39,15 @@ class Untraceable(CaptureError):
 class Symbol(Recorded):
     """A proxy that answers what its value tells: Python's questions about sizes, not about data."""
 
+    tracer: SymbolicTracer
     _is_param = False  # torch.nn.Parameter's isinstance check asks for it
 
     @property
     def value(self) -> Any:
-        return self.tracer.values[self.node]  # type: ignore[attr-defined]
+        return self.tracer.values[self.node]
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         value = object.__getattribute__(self, "tracer").values.get(object.__getattribute__(self, "node"))
         return (
             torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
@@ -55,30 +56,31 @@ class Symbol(Recorded):
     def __bool__(self) -> bool:
         value = self.value
         if isinstance(value, Condition):
-            return self.tracer.interpreter.decide(value)  # type: ignore[attr-defined]
+            return self.tracer.interpreter.decide(value)
         if isinstance(value, Size | Joint):
-            return not self.tracer.interpreter.decide(equal(value, 0))  # type: ignore[attr-defined]
+            return not self.tracer.interpreter.decide(equal(value, 0))
         raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
 
     def __index__(self) -> int:
-        return self.tracer.pinned(self.value, self.node.name)  # type: ignore[attr-defined]
+        return self.tracer.pinned(self.value, self.node.name)
 
     __int__ = __index__
 
     def __float__(self) -> float:
         value = self.value
         if isinstance(value, Ratio):
-            return self.tracer.pinned(value.numerator, self.node.name) / value.denominator  # type: ignore[attr-defined]
+            return self.tracer.pinned(value.numerator, self.node.name) / value.denominator
         return float(self.__index__())
 
     def __len__(self) -> int:
         value = self.value
         if isinstance(value, Tensor):
-            return self.tracer.pinned(value.shape[0], self.node.name) if value.shape else 0  # type: ignore[attr-defined]
+            return self.tracer.pinned(value.shape[0], self.node.name) if value.shape else 0
         return len(value)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self[index] for index in range(len(self))])
+        whole: Any = self
+        return iter([whole[index] for index in range(len(self))])
 
     def __hash__(self) -> int:
         return id(self)
@@ -87,15 +89,17 @@ class Symbol(Recorded):
         value = self.value
         if isinstance(value, Tensor):
             if name == "shape":
-                return self.tracer.shape_of(self)  # type: ignore[attr-defined]
+                return self.tracer.shape_of(self)
             if name in ("ndim", "device", "dtype", "is_cuda", "requires_grad", "is_nested", "is_quantized"):
-                return self.tracer.trait(value, name)  # type: ignore[attr-defined]
-        if isinstance(value, tuple) and name in getattr(value, "_fields", ()):
-            return self[value._fields.index(name)]  # type: ignore[attr-defined]
+                return self.tracer.trait(value, name)
+        fields: tuple[str, ...] = getattr(value, "_fields", ())
+        if isinstance(value, tuple) and name in fields:
+            whole: Any = self
+            return whole[fields.index(name)]
         return super().__getattr__(name)
 
     def size(self, dim: int | None = None) -> Any:
-        shape = self.tracer.shape_of(self)  # type: ignore[attr-defined]
+        shape = self.tracer.shape_of(self)
         return shape if dim is None else shape[dim]
 
     def dim(self) -> int:

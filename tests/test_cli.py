@@ -145,12 +145,13 @@ def test_repair_asks_the_pipeline(pipeline, argv, asked):
     ("target", "argv", "where"),
     [(EXAMPLE, "", "."), ("model.py", "", "."), (EXAMPLE, "-o out/here", "out/here")],
 )
-def test_repair_writes_and_says_where(folder, pipeline, capsys, target, argv, where):
+def test_repair_writes_and_says_where(folder, pipeline, capsys, monkeypatch, target, argv, where):
     def save(to):
         to.mkdir(parents=True, exist_ok=True)
         (to / "mri.autofix.py").write_text("x")
         return (to / "mri.autofix.py",)
 
+    monkeypatch.setattr("autofix.report.html.fix_page", lambda fix: f"<!doctype html>{fix.strategy}")
     pipeline.answer = samples.fix(save=save)
     page = folder / "page.html"
     assert main(["repair", target, "--min-input", "5", "--report", str(page), *argv.split()]) == 0
@@ -160,7 +161,7 @@ def test_repair_writes_and_says_where(folder, pipeline, capsys, target, argv, wh
         (folder / where / "mri.autofix.py").resolve(),
         page.resolve(),
     ]
-    assert page.read_text().startswith("<!doctype html>")
+    assert page.read_text() == "<!doctype html>fewest"
 
 
 def test_shapes(pipeline, capsys):
@@ -178,14 +179,19 @@ def run(*argv):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=HERE)
 
 
+def _seconds_of_children():
+    """Computing time, which other work on the machine does not stretch as it does the clock on the wall."""
+    return os.times().children_user + os.times().children_system
+
+
 def test_version_is_quick_and_imports_no_torch():
     script = "import sys; from autofix.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     seconds = []
     for flag in ("--version", "--help", "--version", "--version"):
-        start = time.perf_counter()
+        start = _seconds_of_children()
         command = [sys.executable, "-c", script, flag]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=HERE)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(_seconds_of_children() - start)
         assert done.stdout.startswith((f"autofix {autofix.__version__}\n", "Usage: autofix"))
     assert min(seconds) < 0.2
 

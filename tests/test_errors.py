@@ -18,7 +18,7 @@ BAD = "autofix.examples.mri:BadCNN"
         (f"shapes {BAD} --input 1,3,9,9,9", 2, ("1,3,9,9,9", "1,1,D,H,W")),
         (f"shapes {BAD} --input 1,3", 2, ("2 numbers",)),
         (f"repair {BAD} --min-input 5 --frozen nothing*", 2, ("'nothing*'", "conv1")),
-        (f"repair {BAD} --min-input 5 --frozen *", 1, ("no repair", "conv2")),
+        (f"repair {BAD} --min-input 5 --frozen *", 1, ("no change of padding", "no insert", "conv2")),
     ],
 )
 def test_each_refusal_is_one_line(folder, capfd, argv, code, words):
@@ -47,3 +47,52 @@ def test_the_first_command_of_the_readme(folder, capfd):
     assert all(line.startswith("wrote ") for line in err.splitlines())
     assert {path.parent for path in folder.iterdir()} == {folder}
     assert any(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("check model.py:Linear", 3, ("Linear", "no spatial sizes")),
+        ("check model.py:Quoted --min-input 3", 0, ()),
+        ("repair model.py:Quoted --min-input 3", 3, ("'a\"b'", "rename it")),
+        ("check model.py:Padded --input-shape 1,2,H,W", 2, ("1,2,H,W", "channels", "1,3,H,W does")),
+        ("check model.py:Padded --input-shape 1,3,H,W --min-input 9", 0, ()),
+        ("check model.py:Padded --input-shape 1,3,L", 2, ("1,3,L", "1,3,H,W does")),
+    ],
+)
+def test_each_refusal_of_a_written_model_is_one_line(folder, capfd, command, code, words):
+    (folder / "model.py").write_text(MODELS)
+    assert main(command.split()) == code
+    _, err = capfd.readouterr()
+    assert err.count("\n") == bool(words)
+    for word in words:
+        assert word in err
+
+
+MODELS = """
+from torch import nn
+
+
+class Linear(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 4)
+
+
+class Quoted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.add_module('a"b', nn.Conv2d(3, 4, 3))
+
+    def forward(self, x):
+        return getattr(self, 'a"b')(x)
+
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(2)
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.conv(self.pad(x))
+"""

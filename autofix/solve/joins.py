@@ -23,7 +23,7 @@ def kept_strides(piece: Piece) -> set[int]:
             site = piece.program.sites[requirement.site]
             branches = [_ancestors(piece.program, r) for r in references((site.args, site.kwargs))]
             if len(branches) > 1:
-                kept |= set.union(*branches) - set.intersection(*branches)
+                kept |= set[int]().union(*branches) - branches[0].intersection(*branches)
     return kept
 
 

@@ -89,10 +89,10 @@ def _group(piece: Piece, key: Key, sites: list[Site], allow: set[str]) -> Group 
     hyper = hyper_of(piece, site)
     rank = int(hyper["nd"]) if "nd" in hyper else hyper["weight"].ndim - 2
     adjustable = [_adjustable(knob, hyper, rank) for knob in row[0].knobs if knob.name in allow]
-    values = {knob.name: _adjustable(knob, hyper, rank) for knob in row[0].knobs}
-    dilation = values["dilation"].old if values.get("dilation") else (1,) * rank
-    kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else values["kernel_size"].old
-    stride = values["stride"].old if values.get("stride") else (1,) * rank
+    found = (_adjustable(knob, hyper, rank) for knob in row[0].knobs)
+    old = {one.knob.name: one.old for one in found if one is not None}
+    dilation, stride = (old.get(name, (1,) * rank) for name in ("dilation", "stride"))
+    kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else old["kernel_size"]
     chosen = tuple(a for a in adjustable if a is not None and any(len(d) > 1 for d in a.domains))
     return Group(
         key, tuple(s.index for s in sites), site, chosen, dilation, tuple(zip(kernel, stride, strict=True))

@@ -26,6 +26,8 @@ Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
 def proposal(failure: Failure, request: Request) -> Proposal:
     """Inserts for one failure; () where none is known."""
     code = failure.requirement.code
+    if request.is_frozen(failure.piece.program.sites[failure.requirement.site]):
+        return ()
     if code in JOINS:
         return tuple(_align(failure))
     if code in HEADS:
@@ -212,6 +214,8 @@ def rounding(request: Request) -> Proposal:
     for site, value in zip(piece.program.sites, piece.meaning.values, strict=True):
         if site.kind == "placeholder" and isinstance(value, Tensor) and value.ndim == count + 2:
             inserts.append((keys[site.index][1], RoundUp(least, multiples, offsets)))
+    if any(request.is_frozen(site) for site in piece.program.sites if site.kind in ("placeholder", "output")):
+        return ()
     which = same_resolution(analysis.evaluating, count)
     if which:
         inserts.append((keys[-1][1], CropBack(count, which)))

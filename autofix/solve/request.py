@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from autofix.analyse import Analysis
 from autofix.changes import Changes, Setting
 from autofix.condition import Box
+from autofix.program import Site
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Request:
     reference: tuple[int, ...]
     deadline: float
     excluded: tuple[Setting, ...] = ()
+
+    def is_frozen(self, site: Site) -> bool:
+        """Whether nothing may change at this site, or be inserted before it."""
+        return any(fnmatchcase(site.name, pattern) for pattern in self.frozen)
 
 
 @dataclass(frozen=True)

@@ -138,17 +138,18 @@ def _best(model: RepairModel, question: Question) -> tuple[Setting | None, bool]
     if not model.feasible:
         return None, True
     proved, setting = True, None
+    cp: Any = model.builder.model  # some of its methods have no types
     for tier in model.tiers:
         if isinstance(tier, int):
             continue
-        model.builder.model.minimize(tier)
+        cp.minimize(tier)
         solver, status = _solve(model, question)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return setting, proved and status == cp_model.INFEASIBLE
         proved = proved and status == cp_model.OPTIMAL
         setting = model.setting(solver)
-        model.builder.model.clear_objective()
-        model.builder.model.add(tier <= round(solver.objective_value))
+        cp.clear_objective()
+        cp.add(tier <= round(solver.objective_value))
     if setting is None:
         solver, status = _solve(model, question)
         return (
