@@ -14,6 +14,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from autofix.errors import CaptureError
+from autofix.unlisted import list_layers
 
 
 class _WithoutData(TorchFunctionMode):
@@ -50,9 +51,11 @@ def to_meta(model: nn.Module) -> nn.Module:
             )
     try:
         with _WithoutData():
-            return copy.deepcopy(model)
+            result = copy.deepcopy(model)
     except Exception as error:
         raise CaptureError(f"{type(model).__name__} cannot be copied: {error}") from error
+    list_layers(result)
+    return result
 
 
 class _CheapNorms(TorchFunctionMode):
@@ -60,7 +63,7 @@ class _CheapNorms(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is F.batch_norm and args[0].is_meta:
+        if func is F.batch_norm and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
             tensors = [*args[1:], *kwargs.values()]
             if all(_has_features(t, args[0]) for t in tensors if isinstance(t, torch.Tensor)):
                 if kwargs.get("training", False):

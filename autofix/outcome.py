@@ -164,8 +164,23 @@ class Report:
     @cached_property
     def working_sizes(self) -> str:
         """The accepted sizes in words, for all axes alike or one by one; train mode apart if it differs."""
+        if not self.analysis.complete:
+            return self._followed_sizes()
         evaluated, trained = (self._sizes_of(mode) for mode in self.analysis.modes)
         return evaluated if evaluated == trained else f"{evaluated} (train mode: {trained})"
+
+    def _followed_sizes(self) -> str:
+        """Where not every path was followed: of equal sizes, on which they are followed first."""
+        mode = self.analysis.evaluating
+        inside, last, period = self._along_diagonal(mode, 2)
+        sizes = np.arange(1, last + period + 1)
+        point = {BATCH: 2, **dict.fromkeys(range(len(self.axes)), sizes)}
+        known = np.broadcast_to(mode.described(point), len(sizes))
+        if known.all():
+            return f"{describe(inside, last, period)} (equal sizes on all axes; others were not all followed)"
+        first = int(np.flatnonzero(~known)[0])
+        seen = describe([*inside[:first], False], first, 1)
+        return f"{seen.removeprefix('only ')} among 1-{first}; larger sizes were not all followed"
 
     def _sizes_of(self, mode: Mode) -> str:
         if mode.accepted.empty:
