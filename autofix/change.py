@@ -41,8 +41,8 @@ class Insert:
               "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to
               the size of operand `like`;
               "adaptive" averages the call's input to `sizes`;
-              "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then up to
-              the next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops
+              "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then
+              up to the next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops
               every output that had the input's resolution back to it
     module:   dotted path of the layer called at the site; None for a function or method
     """

@@ -59,7 +59,7 @@ def to_meta(model: nn.Module) -> nn.Module:
 
 
 class _CheapNorms(TorchFunctionMode):
-    """On the meta device batch norm is a dozen small operators in Python; only its own checks matter there."""
+    """On the meta device batch norm is a dozen small operators in Python; only its checks matter there."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

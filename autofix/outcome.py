@@ -221,7 +221,7 @@ class Report:
         window = max(settled + period, 256)
         window += -window % period
         sizes = np.arange(1, window + period + 1)
-        point = {BATCH: np.full(len(sizes), batch), **{axis: sizes for axis in range(len(self.axes))}}
+        point = {BATCH: np.full(len(sizes), batch), **dict.fromkeys(range(len(self.axes)), sizes)}
         inside = np.broadcast_to(mode.accepts(point), len(sizes))
         last = window
         while last > 0 and inside[last - 1] == inside[last - 1 + period]:

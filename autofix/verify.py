@@ -115,9 +115,9 @@ def _sizes(value: Any) -> Iterator[Size]:
 
 
 def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[int, int]]) -> str | None:
-    """Run the patched model on meta tensors: in train mode at each size, in eval mode at all but the smallest.
+    """Run the patched model on meta tensors: in train mode at each size, in eval mode all but the smallest.
 
-    In eval mode the smallest size is computed with real values. Returns the first error, if any.
+    In eval mode the first size, the smallest, is computed with real values. Returns the first error, if any.
     """
     runs = [(True, point) for point in points] + [(False, point) for point in points[1:]]
     for done, (training, point) in enumerate(runs):
@@ -134,7 +134,7 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
 
 
 def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> str | None:
-    """Real values on the model's device, forward and backward to the input; the error, if any. The model stays as is."""
+    """Real values on the model's device, forward and backward; the error, if any. The model stays as is."""
     modes, device = {module: module.training for module in model.modules()}, device_of(model)
     shapes = inputs.concrete(sizes, 1)
     tensors = tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
