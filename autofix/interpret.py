@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from autofix.changes import Changes, Key, key_maker
 from autofix.condition import Box, Condition, decide
 from autofix.fault import Code
 from autofix.insertion import CropBack, Insertion, RoundUp
-from autofix.ops.base import Op, Refused, Tensor, Unmodelled
+from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Program, Ref, Site
 from autofix.size import Dim
@@ -169,6 +169,8 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         return args[0]
     if _contains_unknown(args) or _contains_unknown(kwargs):
         return UNKNOWN
+    if isinstance(site.target, type) and is_dataclass(site.target):
+        return dict(zip((field.name for field in fields(site.target)), args, strict=False)) | kwargs
     row = row_of(site)
     if row is None:
         return _folded(run, site)
@@ -218,7 +220,7 @@ def _inserted(
 def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return op.rule(run, *args, **kwargs)
-    except (Refused, Unmodelled):
+    except (Refused, Unmodelled, Stopped):
         raise
     except Exception as error:
         raise Unmodelled(f"{op.name} is not described for these arguments ({error})") from error

@@ -183,9 +183,7 @@ def _second(
     trains = {id(module): module.training for module in meta.modules()}
     try:
         followed = Followed(meta, inputs, trains)
-        with watch_training() as reads:
-            followed.record(meta, UNCHANGED, start(inputs))
-        followed.one_graph = not reads.training
+        followed.one_graph = _one_graph(followed)
         analysis = followed.analyse(UNCHANGED)
         why_not = difference(analysis)
     except CaptureError as error:
@@ -197,6 +195,16 @@ def _second(
     if why_not is not None:
         raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
     return followed, analysis
+
+
+def _one_graph(followed: Followed) -> bool:
+    """Whether the model's own code never asks whether it trains, as far as one path shows."""
+    with watch_training() as reads:
+        try:
+            followed.record(followed.meta, UNCHANGED, start(followed.inputs))
+        except Exception:  # the model's own refusal of this size; its paths are followed one by one
+            return False
+    return not reads.training
 
 
 def difference(analysis: Analysis) -> str | None:

@@ -23,6 +23,7 @@ from autofix.program import InputShapes
 from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
+from autofix.unlisted import listed
 from autofix.verify import Verdict, certify, computes, device_of, failing_run, run_points
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def _finish(
     certificates, why = certify(solution.analysis, box, changes)
     patched = edited_copy(model, changes, inplace)
     points = run_points(box, [fault.size for fault in before.faults])
-    graph = graph_module(captured.record(patched, changes, points[0]), changes, before.model_name)
+    with listed(patched):
+        graph = graph_module(captured.record(patched, changes, points[0]), changes, before.model_name)
     if needs_graph(changes):
         if len(solution.analysis.evaluating.pieces) > 1:
             raise CaptureError(

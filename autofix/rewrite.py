@@ -17,15 +17,17 @@ from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
 from autofix.interpret import row_of
 from autofix.program import Site
 from autofix.source.attributes import set_knob
+from autofix.unlisted import listed
 
 
 def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn.Module:
     """The same class with the same weights, and the edited layers."""
     result = model if inplace else copy.deepcopy(model)
-    for key, knobs in changes.edits.items():
-        if key[0] == "module":
-            for knob, value in knobs.items():
-                set_knob(result.get_submodule(key[1]), knob, value)
+    with listed(result):
+        for key, knobs in changes.edits.items():
+            if key[0] == "module":
+                for knob, value in knobs.items():
+                    set_knob(result.get_submodule(key[1]), knob, value)
     return result
 
 

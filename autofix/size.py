@@ -188,6 +188,8 @@ def _from_int(op: str, number: int, size: Size) -> Dim | None:
             return _with_int(op, size, number)
         case "-":
             return _of(size.axis, curves.scale(size.curve, -1, number))
+        case "//" if number == 0:
+            return 0
     return None
 
 
