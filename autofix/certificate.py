@@ -20,12 +20,12 @@ from autofix.changes import Changes
 from autofix.condition import Condition
 from autofix.fault import Code
 from autofix.interpret import Interpreter
-from autofix.ops.base import Tensor
+from autofix.ops.base import Stopped, Tensor
 from autofix.program import Program
 from autofix.size import BATCH, Size
 
 
-class NotProved(Exception):
+class NotProved(Stopped):
     """A claim that the checker could not confirm; `divisor`: the division that asks for a longer period."""
 
     def __init__(self, why: str, divisor: int = 0) -> None:
@@ -43,6 +43,9 @@ class Axis:
 
     def cases(self) -> tuple[Any, Any]:
         """For each case, the size at k = 0 and what each turn adds."""
+        # with no case at all, everything would hold
+        if min(self.head, self.period) < 0 or self.head + self.period == 0 or self.first < 1:
+            raise NotProved(f"{self} describes no sizes")
         sizes = np.arange(self.first, self.first + self.head + self.period, dtype=np.int64)
         return sizes, np.where(sizes >= self.first + self.head, self.period, 0)
 
@@ -89,7 +92,7 @@ class Poly:
         return self + -Poly.of(other)
 
     def __rsub__(self, other: Any) -> Poly:
-        return -self + other
+        return Poly.of(other) - self
 
     def __floordiv__(self, divisor: Any) -> Poly:
         self._divisible(divisor)
@@ -172,6 +175,9 @@ def check(certificate: Certificate, program: Program, changes: Changes) -> int:
         shape[position] = -1
         start, turn = (values.reshape(shape) for values in cases.cases())
         variables[axis] = Poly({(): start, (axis,): turn})
+    asked = {d.axis for dims in program.inputs.dims() for d in dims or () if isinstance(d, Size)}
+    if asked - variables.keys():
+        raise NotProved("the certificate says nothing about one of the axes")
     if program.conditions:
         raise NotProved("the model takes different paths at different sizes")
     inputs = [

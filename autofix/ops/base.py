@@ -71,6 +71,10 @@ class Unmodelled(Exception):
     """A rule's admission that it does not describe this use of the operator; the message says which."""
 
 
+class Stopped(Exception):
+    """An interpreter's own decision to read no further, which passes through every rule."""
+
+
 @dataclass(frozen=True)
 class Knob:
     """A hyperparameter that a repair may change, one value per spatial axis (flags: one value in all).

@@ -13,12 +13,13 @@ from typing import Any
 from ortools.sat.python import cp_model
 
 from autofix.condition import Condition
+from autofix.ops.base import Stopped
 from autofix.size import Dim
 
 Terms = tuple[tuple[int, int], ...]  # (variable index, coefficient), by index
 
 
-class Infeasible(Exception):
+class Infeasible(Stopped):
     """A condition that no choice can make true."""
 
 
