@@ -25,6 +25,7 @@ from autofix.insertion import operands
 from autofix.interpret import UNKNOWN, Meaning
 from autofix.meta import undisturbed
 from autofix.ops.base import Tensor
+from autofix.ops.split import Pieces
 from autofix.program import Program, Ref, Site
 from autofix.size import at
 
@@ -169,7 +170,7 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
 
 
 def _has_tensor(value: Any) -> bool:
-    return value is UNKNOWN or bool(operands(value, Tensor))
+    return value is UNKNOWN or isinstance(value, Pieces) or bool(operands(value, Tensor))
 
 
 def _computes(site: Site, meaning: Meaning) -> bool:
@@ -202,6 +203,8 @@ def _materialise(value: Any, point: Mapping[int, int]) -> Any:
     """A value of the meaning as empty tensors; None where it is not known."""
     if isinstance(value, Tensor):
         return torch.empty([at(dim, point) for dim in value.shape], device="meta")
+    if isinstance(value, Pieces):
+        return tuple(torch.empty(shape, device="meta") for shape in value.shapes(point))
     if isinstance(value, tuple | list):
         items = [_materialise(item, point) for item in value]
         return tuple(items) if all(item is not None for item in items) else None

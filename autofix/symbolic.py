@@ -11,7 +11,7 @@ import builtins
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
@@ -27,6 +27,7 @@ from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
 from autofix.interpret import Interpreter
 from autofix.ops.base import Tensor
+from autofix.ops.split import Pieces
 from autofix.program import InputShapes, Program, Site, site_of
 from autofix.ratio import Ratio
 from autofix.size import Joint, Size, at
@@ -76,6 +77,10 @@ class Symbol(Recorded):
         value = self.value
         if isinstance(value, Tensor):
             return self.tracer.pinned(value.shape[0], self.node.name) if value.shape else 0
+        if isinstance(value, Pieces):
+            return self.tracer.pinned(value.count, self.node.name)
+        if not isinstance(value, Sized):
+            raise Untraceable(f"{self.node.name}: the model asks for the length of what no rule describes")
         return len(value)
 
     def __iter__(self) -> Iterator[Any]:

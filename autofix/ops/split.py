@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from autofix.condition import at_least, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
 from autofix.ops.slicing import resized, sliced, without
-from autofix.size import Dim, ceil_divide, smaller
+from autofix.size import Dim, at, ceil_divide, smaller
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,17 @@ class Pieces:
         if index:
             call.require(at_least(rest, 1), Code.INDEX, "there are enough pieces", needs=1, gets=rest)
         return resized(self.input, self.axis, smaller(self.size, rest))
+
+    @property
+    def count(self) -> Dim:
+        """How many there are, the last one being what is left."""
+        return ceil_divide(self.input.shape[self.axis], self.size)
+
+    def shapes(self, point: Mapping[int, int]) -> list[tuple[int, ...]]:
+        """The pieces at one input size, as torch makes them."""
+        whole, size = [int(at(dim, point)) for dim in self.input.shape], int(at(self.size, point))
+        parts = [min(size, whole[self.axis] - start) for start in range(0, whole[self.axis], max(size, 1))]
+        return [(*whole[: self.axis], part, *whole[self.axis + 1 :]) for part in parts]
 
     def __iter__(self) -> Iterator[Tensor]:
         raise Unmodelled("as many tensors as the input size makes")
