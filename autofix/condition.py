@@ -57,7 +57,7 @@ _TEST: dict[str, Callable[[Any, Any], Any]] = {
     "divides": lambda a, b: (a % np.maximum(b, 1) == 0) & (b > 0),
     "not >=": lambda a, b: a < b,
     "not ==": lambda a, b: a != b,
-    "not divides": lambda a, b: a % b != 0,
+    "not divides": lambda a, b: (a % np.maximum(b, 1) != 0) | (b <= 0),
 }
 
 

@@ -110,12 +110,17 @@ class Joint(_Arithmetic):
         return describe(self)
 
 
+def _divisor(b: Any) -> Any:
+    """Where a model divides by zero it has failed already: what comes after may be anything."""
+    return b or 1 if isinstance(b, int) else np.where(b == 0, 1, b)
+
+
 _APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
+    "//": lambda a, b: a // _divisor(b),
+    "%": lambda a, b: a % _divisor(b),
     "max": np.maximum,
     "min": np.minimum,
 }

@@ -155,7 +155,7 @@ def happens(model: Of1, inputs: InputShapes, training: bool, point: Mapping[int,
     try:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             result = model.train(training)(*tensors)
-    except (RuntimeError, IndexError, ValueError, TypeError, AssertionError):
+    except (RuntimeError, IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError):
         return None
     return tuple(shapes_of(result))
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
-from autofix.ops.base import Call, Tensor, Unmodelled, register, words
+from autofix.condition import equal
+from autofix.fault import Code
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, register, words
 from autofix.ops.join import broadcast, broadcast_into
+from autofix.size import Joint, Size
 
 
 def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = False, **options: Any) -> Any:
@@ -17,6 +20,7 @@ def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = Fa
         raise Unmodelled("out=")
     tensors = [value for value in (*operands, *options.values()) if isinstance(value, Tensor)]
     if not tensors:
+        _divides_by_something(call, scalar, operands)
         return _numbers(scalar, operands)
     if inplace and isinstance(operands[0], Tensor):
         target = operands[0].shape
@@ -24,6 +28,15 @@ def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = Fa
             broadcast_into(call, target, other.shape)
         return Tensor(target)
     return Tensor(broadcast(call, *(tensor.shape for tensor in tensors)))
+
+
+def _divides_by_something(call: Call, name: str, operands: tuple[Any, ...]) -> None:
+    if name not in ("floordiv", "truediv", "mod"):
+        return
+    if isinstance(divisor := operands[1], Size | Joint):
+        call.require(~equal(divisor, 0), Code.ASSERTION, "the divisor is not zero", needs=1, gets=divisor)
+    elif isinstance(divisor, int | float) and divisor == 0:
+        raise Refused("a division by zero")
 
 
 def _numbers(name: str, operands: tuple[Any, ...]) -> Any:
@@ -99,6 +112,8 @@ register(
         "x.clamp(min=0, max=1) @ 2,H,W",
         "x.masked_fill(torch.ones(4, 1) > 0, 0.0) @ 2,H,W",
         "x * (x.shape[2] - x.shape[1] // 2) @ 2,H,W",
+        "x * (24 // ((x.shape[2] // 2) * (x.shape[1] // 3))) @ 2,H,W",
+        "x * (7 % (x.shape[1] // 2)) @ 2,H,W",
     ),
 )
 register(
