@@ -31,8 +31,14 @@ class Changes:
         kept = [old for old in present if not insertion.replaces(old)]
         return Changes(self.edits, {**self.inserts, key: (*kept, insertion)})
 
-    def without(self, key: Key) -> Changes:
-        return Changes(self.edits, {k: v for k, v in self.inserts.items() if k != key})
+    def each_insert(self) -> list[tuple[Key, Insertion]]:
+        """The inserts one by one."""
+        return [(key, insertion) for key, found in self.inserts.items() for insertion in found]
+
+    def without(self, key: Key, insertion: Insertion) -> Changes:
+        """The changes without one insert."""
+        kept = {k: tuple(i for i in v if (k, i) != (key, insertion)) for k, v in self.inserts.items()}
+        return Changes(self.edits, {k: v for k, v in kept.items() if v})
 
     def override(self, keys: tuple[Key, Key]) -> dict[str, Any]:
         """The hyperparameters of a site that take the place of the model's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from autofix.region import Patchwork, Region
 from autofix.size import BATCH, at
 
 Point = dict[int, int]
+FURTHEST: Final = 2048  # how far from the smallest size equal sizes are looked at
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
     whole = {axis: lowest for axis, (lowest, _) in box.items()} | dict(decision.point)
     if bool(inside(whole)):
         return whole
+    return _on_grid(condition, inside, box) or _on_diagonal(condition, inside, box)
+
+
+def _on_grid(condition: Condition, inside: Any, box: Box) -> Point | None:
+    """The smallest failing point near the smallest sizes."""
     order = sorted(box)
     ranges = [_look(box[axis], len(order)) for axis in order]
     point = dict(zip(order, np.meshgrid(*ranges, indexing="ij", sparse=True), strict=True))
@@ -146,6 +152,18 @@ def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
         return None
     best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
     return {axis: int(values[i]) for axis, values, i in zip(order, ranges, best, strict=True)}
+
+
+def _on_diagonal(condition: Condition, inside: Any, box: Box) -> Point | None:
+    """The smallest failing point with equal sizes on all axes, further out."""
+    spatial = [axis for axis in box if axis != BATCH]
+    lowest = max(box[axis][0] for axis in spatial)
+    highest = min((high for axis in spatial if (high := box[axis][1]) is not None), default=lowest + FURTHEST)
+    sizes = np.arange(lowest, min(highest, lowest + FURTHEST) + 1, dtype=np.int64)
+    point = {**dict.fromkeys(spatial, sizes), BATCH: box[BATCH][0]}
+    failing = np.broadcast_to(inside(point), sizes.shape) & ~np.broadcast_to(condition.at(point), sizes.shape)
+    found = sizes[failing]
+    return {**dict.fromkeys(spatial, int(found[0])), BATCH: box[BATCH][0]} if len(found) else None
 
 
 def _look(bounds: tuple[int, int | None], axes: int) -> Any:

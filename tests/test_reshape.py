@@ -71,6 +71,7 @@ def test_whole_dimensions_move_into_the_batch_freely(shape: tuple[Any, ...], siz
         ((B, 16, H, W), (-1, 400), (5, 5)),
         ((B, 16, H // 4, W // 4), (-1, 400), (20, 23)),
         ((B, 1, H, W), (-1, 784), (28, 28)),
+        ((B, 16, H, W), (-1, 16), (1, 1)),  # behind a pool that is global at one size only
         ((B, 16, H, W), (-1, 2, 200), (5, 5)),
     ],
 )

@@ -98,24 +98,27 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    Whole: the sizes asked for cancel against dimensions of the input, equal its last ones, or divide its last
-    (groups of channels). Rows of a fixed head do none of these at a size that it was not made for.
+    Whole: the sizes asked for are the input's last ones, or divide the last of the others (groups of channels). Rows of a
+    fixed head are neither at a size that it was not made for: `view(-1, 16)` of 16 channels over a map of
+    2 x 2 gives four rows for each sample.
     """
-    left, asked = list(shape), []
-    for size in rest:
-        match = next((i for i, dim in enumerate(left) if i and identical(dim, size)), None)
-        if match is None:
-            asked.append(size)
-        else:
-            del left[match]
-    want = product(asked)
-    if len(left) < 2 or any(identical(product(left[i:]), want) for i in range(1, len(left) + 1)):
+    left, asked = list(shape), list(rest)
+    while left and asked and identical(left[-1], asked[-1]):
+        left.pop()
+        asked.pop()
+    if not asked or len(left) < 2 or any(_equal_products(left[i:], asked) for i in range(1, len(left))):
         return
-    if isinstance(want, int) and isinstance(left[-1], int) and want > 0 and left[-1] % want == 0:
+    want, last = product(asked), left[-1]
+    if isinstance(want, int) and isinstance(last, int) and want > 0 and last % want == 0:
         return
     have = product(left[1:])
     what = "view(-1, ...) keeps the batch: one row for each sample"
     call.require(equal(have, want), Code.BATCH, what, needs=want, gets=have, silent=True)
+
+
+def _equal_products(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
+    """Whether two products of dimensions are the same at every size."""
+    return all(identical(product(side), 1) for side in cancel(left, right))
 
 
 register(

@@ -14,7 +14,8 @@ from autofix.solve.cost import multiply_adds
 from autofix.solve.joins import kept_strides
 from autofix.solve.knobs import Group, groups_of, without_stride
 from autofix.solve.request import Request
-from autofix.solve.search import Found, NotFound, Question, search
+from autofix.solve.model import RepairModel
+from autofix.solve.search import Found, NotFound, Question, sample_at, search, settled_as_infeasible
 
 
 def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Found | NotFound:
@@ -35,17 +36,35 @@ def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Fou
     return search(question, analysis)
 
 
+def feasible(request: Request, changes: Changes, hard: NotFound) -> NotFound | None:
+    """Whether edits can do the rest at the few sizes that were hard so far; the refusal where they cannot."""
+    analysis = request.analyse(changes)
+    samples = [again for old in hard.samples if (again := sample_at(analysis, old.training, old.point))]
+    for shared in (True, False):
+        model = RepairModel(all_groups(request, shared), samples, False, changes)
+        if not settled_as_infeasible(model, request.deadline):
+            return None
+    return NotFound(tuple(samples), True, "no setting works at all of these sizes")
+
+
 def all_groups(request: Request, shared: bool = True) -> list[Group]:
     """What may be edited on any path, in execution order."""
+    key = shared, request.allow, request.frozen
+    if key not in request.memo:
+        request.memo[key] = list(_groups(request, shared).values())
+    found: list[Group] = request.memo[key]
+    return found
+
+
+def _groups(request: Request, shared: bool) -> dict[Key, Group]:
     found: dict[Key, Group] = {}
-    for mode in request.original.modes:
-        for piece in mode.pieces:
-            kept = kept_strides(piece)
-            for group in groups_of(piece, request.allow, request.frozen, shared):
-                found.setdefault(
-                    group.key, without_stride(group) if kept.intersection(group.sites) else group
-                )
-    return [group for group in found.values() if group.adjustable]
+    for piece in {id(p.program): p for mode in request.original.modes for p in mode.pieces}.values():
+        kept = kept_strides(piece)
+        for group in groups_of(piece, request.allow, request.frozen, shared):
+            editable = without_stride(group) if kept.intersection(group.sites) else group
+            if editable.adjustable:
+                found.setdefault(group.key, editable)
+    return found
 
 
 def _alike(analysis: Analysis, box: Box) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from autofix.analyse import Analysis
 from autofix.changes import Changes, Setting
@@ -30,6 +31,7 @@ class Request:
     reference: tuple[int, ...]
     deadline: float
     excluded: tuple[Setting, ...] = ()
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def is_frozen(self, site: Site) -> bool:
         """Whether nothing may change at this site, or be inserted before it."""

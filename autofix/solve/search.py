@@ -80,7 +80,7 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
         failing = first_failure(analysis, question.box)
         if failing is None:
             return Found(answer, analysis, optimal and not blocked, decided(analysis, question.box), rounds)
-        sample = _sample(original, *failing)
+        sample = sample_at(original, *failing)
         if sample is None or any(s.point == sample.point and s.training == sample.training for s in samples):
             blocked.append(answer)  # the search's reading of this path is too coarse; the analysis decides
         else:
@@ -91,17 +91,11 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
 
 
 def _corner(analysis: Analysis, box: Box) -> Iterator[Sample]:
-    """The smallest size asked for, in eval mode and, where that asks for more, in train mode."""
-    point = {axis: bounds[0] for axis, bounds in box.items()}
-    evaluated = None
-    for mode in analysis.modes:
-        piece = mode.piece_at({**point, BATCH: 2})
-        if piece is None:
-            continue
-        more = any(r.train for r in piece.meaning.requirements) or evaluated is not piece.program
-        if more:
-            yield Sample(piece, mode.training, {**point, BATCH: 2})
-        evaluated = piece.program
+    """The smallest size asked for, in eval mode; train mode has its turn where it turns out to ask for more."""
+    point = {**{axis: bounds[0] for axis, bounds in box.items()}, BATCH: 2}
+    sample = sample_at(analysis, False, point)
+    if sample is not None:
+        yield sample
 
 
 def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] | None:
@@ -127,7 +121,8 @@ def decided(analysis: Analysis, box: Box) -> bool:
     )
 
 
-def _sample(analysis: Analysis, training: bool, point: Mapping[int, int]) -> Sample | None:
+def sample_at(analysis: Analysis, training: bool, point: Mapping[int, int]) -> Sample | None:
+    """A size, with the path that is taken there."""
     mode: Mode = analysis.modes[training]
     piece = mode.piece_at(dict(point))
     return None if piece is None else Sample(piece, training, dict(point))
@@ -183,9 +178,18 @@ def sorted_values(setting: Setting, order: Mapping[Any, int]) -> list[Any]:
     return sorted((order[key], sorted(knobs.items())) for key, knobs in setting.items())
 
 
+def settled_as_infeasible(model: RepairModel, deadline: float) -> bool:
+    """Whether the solver proves that no setting works at the model's samples."""
+    return not model.feasible or _run(model, deadline)[1] == cp_model.INFEASIBLE
+
+
 def _solve(model: RepairModel, question: Question) -> tuple[cp_model.CpSolver, Any]:
+    return _run(model, question.deadline)
+
+
+def _run(model: RepairModel, deadline: float) -> tuple[cp_model.CpSolver, Any]:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
-    solver.parameters.max_time_in_seconds = max(0.05, question.deadline - time.monotonic())
+    solver.parameters.max_time_in_seconds = max(0.05, deadline - time.monotonic())
     return solver, solver.solve(model.builder.model)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from autofix.analyse import Analysis
-from autofix.changes import Changes, Key
+from autofix.changes import Changes
 from autofix.findings import Failure, failures
-from autofix.solve.edits import fewest_edits
+from autofix.solve.edits import feasible, fewest_edits
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
 from autofix.solve.request import Request, Solution
 from autofix.solve.same import same_padding
@@ -27,9 +27,9 @@ def fewest(request: Request) -> Solution:
     found = _edits(request, Changes())
     if isinstance(found, Solution):
         return found
-    inserted = _with_inserts(request)
+    inserted = _with_inserts(request, found)
     rounded = _rounded(request)
-    if rounded is not None and (inserted is None or len(_calls(inserted.changes)) > ROUND_COUNTS):
+    if rounded is not None and (inserted is None or len(inserted.changes.each_insert()) > ROUND_COUNTS):
         inserted = rounded
     if inserted is None:
         raise refusal(found, request)
@@ -53,22 +53,21 @@ def _shares_layers(request: Request) -> bool:
     return len({id(site.module) for site in sites}) < len(sites)
 
 
-def _with_inserts(request: Request) -> Solution | None:
+def _with_inserts(request: Request, hard: NotFound) -> Solution | None:
     """Add inserts at joins and heads that fail until edits can do the rest; leave out what is not needed."""
     changes = Changes()
     for _ in range(MOST_INSERTS):
         analysis = request.analyse(changes)
-        more = _next(analysis, request, lambda f: f.requirement.code in JOINS + HEADS) or _next(
-            analysis, request
-        )
-        if more is None:
-            return None
-        if more == changes:
+        first = _next(analysis, request, lambda failure: failure.requirement.code in JOINS + HEADS)
+        more = first or _next(analysis, request)
+        if more is None or more == changes:
             return None
         changes = more
-        found = _edits(request, changes)
+        refused = feasible(request, changes, hard)
+        found = refused or _edits(request, changes)
         if isinstance(found, Solution):
-            return _pruned(request, found)
+            return _pruned(request, found, hard)
+        hard = found
     return None
 
 
@@ -84,18 +83,20 @@ def _next(
     return None
 
 
-def _pruned(request: Request, solution: Solution) -> Solution:
+def _pruned(request: Request, solution: Solution, hard: NotFound) -> Solution:
     """Without each insert that is not needed; optimal where the solver proves that each is."""
     needed = True
-    for key in list(solution.changes.inserts):
-        smaller = Changes({}, solution.changes.inserts).without(key)
-        if len(solution.changes.inserts) == 1:
+    for key, insertion in solution.changes.each_insert():
+        smaller = Changes({}, solution.changes.inserts).without(key, insertion)
+        if not smaller.inserts:
             break
+        refused = feasible(request, smaller, hard)
+        if refused is not None:
+            needed = needed and refused.certain
+            continue
         found = _edits(request, smaller)
         if isinstance(found, Solution):
             solution = found
-        else:
-            needed = needed and found.certain
     return Solution(solution.changes, solution.analysis, solution.optimal and needed, solution.notes)
 
 
@@ -106,10 +107,6 @@ def _rounded(request: Request) -> Solution | None:
     changes = apply(Changes(), inserts)
     analysis = request.analyse(changes)
     return Solution(changes, analysis, False) if decided(analysis, request.box) else None
-
-
-def _calls(changes: Changes) -> list[Key]:
-    return [key for key, inserts in changes.inserts.items() for _ in inserts]
 
 
 def preserve(request: Request) -> Solution:
