@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -105,6 +105,14 @@ def _inferred(model: nn.Module) -> InputShapes:
             "it has no spatial sizes to repair, or pass input_shape=(1, 3, 'H', 'W')"
         )
     return InputShapes((shape,) * max(1, _required(model)))
+
+
+def as_images(inputs: InputShapes) -> Iterator[InputShapes]:
+    """Inputs with an image's channels, for models that rearrange pixels before their first convolution."""
+    for channels in (3, 1):
+        shapes = tuple(None if shape is None else (shape[0], channels, *shape[2:]) for shape in inputs.shapes)
+        if shapes != inputs.shapes:
+            yield InputShapes(shapes, inputs.integer)
 
 
 def _first_shape(model: nn.Module) -> tuple[int | str, ...] | None:

@@ -15,7 +15,7 @@ from autofix.condition import Box
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows, meta_inputs
-from autofix.inputs import input_shapes, refined
+from autofix.inputs import as_images, input_shapes, refined
 from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
 from autofix.meta import to_meta, undisturbed
 from autofix.ops.base import Tensor
@@ -134,7 +134,19 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
     captured, analysis = _climb(model, inputs, inferred)
     if not inferred:
         check_fits(model, analysis)
+    elif _any_working(analysis.evaluating, analysis.inputs) is None:
+        image = _image_that_runs(model, inputs)
+        return (captured, analysis) if image is None else _climb(model, image, False)
     return captured, analysis
+
+
+def _image_that_runs(model: nn.Module, inputs: InputShapes) -> InputShapes | None:
+    """The shapes of images that a model runs on although its first convolution has other channels."""
+    meta = to_meta(model).eval()
+    for other in as_images(inputs):
+        if any(runs(meta, other, {**dict.fromkeys(start(other), n), BATCH: 2}) is None for n in TRIED[:5]):
+            return other
+    return None
 
 
 def check_fits(model: nn.Module, analysis: Analysis) -> None:

@@ -1,0 +1,27 @@
+"""What goes into a model, where only the model is given."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from autofix import check_model
+
+
+class SpaceToDepth(nn.Module):
+    """Blocks of pixels become channels before the first convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(48, 8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        blocks = x.view(batch, channels, height // 4, 4, width // 4, 4).permute(0, 3, 5, 1, 2, 4)
+        return self.conv(blocks.reshape(batch, channels * 16, height // 4, width // 4))
+
+
+def test_an_image_that_is_rearranged_before_the_first_convolution():
+    report = check_model(SpaceToDepth())
+    assert report.analysis.inputs.shapes == (("B", 3, "H", "W"),)
+    assert [n for n in range(1, 30) if report.accepts(n, n)] == [12, 16, 20, 24, 28]
