@@ -17,7 +17,7 @@ from autofix.errors import CaptureError
 from autofix.meta import undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
 
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: torchvision is not torch
 _OURS = str(Path(__file__).parent)
 _EXAMPLES = str(Path(__file__).parent / "examples")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-_TORCH = str(Path(torch.__file__).parent)
+_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: torchvision is not torch
 
 
 def located(faults: Iterable[Fault], model: nn.Module) -> tuple[Fault, ...]:
