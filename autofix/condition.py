@@ -171,7 +171,7 @@ def _extent(decision: Decision, box: Box) -> tuple[int, int]:
 
 def _decide_joint(condition: Condition, box: Box) -> Decision:
     order = sorted(condition.axes)
-    growth = _growth_of(condition)
+    growth = growth_of(condition)
     lengths = [] if growth is None else [_length(growth[axis], box[axis]) for axis in order]
     if growth is None or np.prod(lengths, dtype=float) > LARGEST_GRID:
         return _look(condition, order, box)
@@ -202,7 +202,7 @@ def _count(bounds: tuple[int, int | None]) -> int:
     return max(0, highest - lowest + 1)
 
 
-def _growth_of(condition: Condition) -> dict[int, Growth] | None:
+def growth_of(condition: Condition) -> dict[int, Growth] | None:
     if condition.either:
         return _growth_of_parts(condition)
     if condition.relation in ("divides", "not divides"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from autofix.analyse import Analysis, Mode
-from autofix.condition import Box
+from autofix.condition import Box, Condition, growth_of
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
 from autofix.fidelity import meta_inputs
@@ -218,12 +219,16 @@ class Report:
             growth = horizon(flat, axis)
             assert growth is not None
             settled, period = max(settled, growth.settled), int(np.lcm(period, growth.period))
+        joint = [c for piece in parts(mode.accepted) for one in piece for c in one.joint]
+        period = _common_period([period, *(p for condition in joint for p in _periods(condition))])
         window = max(settled + period, 256)
         window += -window % period
         sizes = np.arange(1, window + period + 1)
         point = {BATCH: np.full(len(sizes), batch), **dict.fromkeys(range(len(self.axes)), sizes)}
         inside = np.broadcast_to(mode.accepts(point), len(sizes))
-        last = window
+        tail, divisors = inside[-2 * period :], [p for p in range(1, period) if period % p == 0]
+        period = next((p for p in divisors if np.array_equal(tail[p:], tail[:-p])), period)
+        last = len(inside) - period
         while last > 0 and inside[last - 1] == inside[last - 1 + period]:
             last -= 1
         return inside.tolist(), last, period
@@ -270,6 +275,20 @@ class Report:
         from autofix.report.notebook import report_html
 
         return report_html(self)
+
+
+def _periods(condition: Condition) -> list[int]:
+    """After how many sizes a condition on several axes repeats along each of them, as far as that is known."""
+    return [growth.period for axis, growth in (growth_of(condition) or {}).items() if axis != BATCH]
+
+
+def _common_period(periods: list[int]) -> int:
+    """The least common multiple, of the first ones only where all together repeat too late to look at."""
+    common = 1
+    for period in dict.fromkeys(periods):
+        together = math.lcm(common, period)
+        common = together if together <= FAR else common
+    return common
 
 
 def bounds(box: Box, mode: Mode) -> Box:

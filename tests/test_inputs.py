@@ -25,3 +25,4 @@ def test_an_image_that_is_rearranged_before_the_first_convolution():
     report = check_model(SpaceToDepth())
     assert report.analysis.inputs.shapes == (("B", 3, "H", "W"),)
     assert [n for n in range(1, 30) if report.accepts(n, n)] == [12, 16, 20, 24, 28]
+    assert report.working_sizes == "4k from 12"
