@@ -58,7 +58,11 @@ def to_meta(model: nn.Module) -> nn.Module:
     return result
 
 
-class _CheapNorms(TorchFunctionMode):
+# Elementwise, so that only their shape matters; on the meta device each is several operators in Python.
+_SAME_SHAPE = {F.hardtanh, F.relu6, F.silu, F.gelu, F.hardswish, F.hardsigmoid, F.leaky_relu, F.elu, F.dropout}
+
+
+class _Cheap(TorchFunctionMode):
     """On the meta device batch norm is a dozen small operators in Python; only its checks matter there."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -69,6 +73,8 @@ class _CheapNorms(TorchFunctionMode):
                 if kwargs.get("training", False):
                     F._verify_batch_size(args[0].size())  # type: ignore[attr-defined]
                 return torch.empty_like(args[0])
+        if func in _SAME_SHAPE and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
+            return args[0] if kwargs.get("inplace", False) else torch.empty_like(args[0])
         return func(*args, **kwargs)
 
 
@@ -81,7 +87,7 @@ def undisturbed() -> Iterator[None]:
     """Run a model's code on the meta device without consuming the caller's random numbers."""
     state, python_state = torch.get_rng_state(), random.getstate()
     try:
-        with torch.device("meta"), torch.no_grad(), _CheapNorms():
+        with torch.device("meta"), torch.no_grad(), _Cheap():
             yield
     finally:
         torch.set_rng_state(state)

@@ -114,7 +114,7 @@ def _finish(
     inplace: bool,
 ) -> Fix:
     """Rewrite, prove, run."""
-    from autofix.rewrite import edited_copy, graph_module, needs_graph, with_forward_of
+    from autofix.rewrite import edited, edited_copy, graph_module, needs_graph, with_forward_of
     from autofix.solve.words import edits_of, inserts_of
 
     phase("proving the repair")
@@ -133,7 +133,11 @@ def _finish(
         patched = with_forward_of(patched, graph)
     sizes = tuple(box[axis][0] for axis in range(len(inputs.axes)))
     has_values = device_of(patched).type != "meta"
-    failure = failing_run(to_meta(patched), inputs, points)
+    if needs_graph(changes) or isinstance(captured, Followed):
+        failure = failing_run(to_meta(patched), inputs, points)
+    else:
+        with edited(captured.programs[0].root, changes) as meta:
+            failure = failing_run(meta, inputs, points)
     failure = failure or (computes(patched, inputs, sizes) if has_values else None)
     if failure is None and changes and isinstance(captured, Followed):
         failure = _failing_path(patched, inputs, box)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +30,22 @@ def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn
                 for knob, value in knobs.items():
                     set_knob(result.get_submodule(key[1]), knob, value)
     return result
+
+
+@contextmanager
+def edited(root: nn.Module, changes: Changes) -> Iterator[nn.Module]:
+    """A model with the edited layers, for as long as it is looked at."""
+    layers = [(root.get_submodule(key[1]), knobs) for key, knobs in changes.edits.items() if key[0] == "module"]
+    before = [(layer, dict(vars(layer))) for layer, _ in layers]
+    try:
+        for layer, knobs in layers:
+            for knob, value in knobs.items():
+                set_knob(layer, knob, value)
+        yield root
+    finally:
+        for layer, state in before:
+            vars(layer).clear()
+            vars(layer).update(state)
 
 
 def needs_graph(changes: Changes) -> bool:
