@@ -60,6 +60,7 @@ def to_meta(model: nn.Module) -> nn.Module:
 
 # Elementwise, so that only their shape matters; on the meta device each is several operators in Python.
 _SAME_SHAPE = {F.hardtanh, F.relu6, F.silu, F.gelu, F.hardswish, F.hardsigmoid, F.leaky_relu, F.elu, F.dropout}
+_SAME_SHAPE |= {torch.relu, F.relu, torch.sigmoid, torch.tanh, torch.Tensor.relu, torch.Tensor.sigmoid}
 
 
 class _Cheap(TorchFunctionMode):
