@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FunctionType
@@ -38,12 +38,17 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """A call that computes tensors from tensors: a layer, or a function where `module` is None."""
+    """A call that computes tensors from tensors: a layer, or a function where `module` is None.
+
+    sources: for each tensor that goes in, the sites that it may come from; constants are left out
+    """
 
     module: nn.Module | None
     name: str
     before: Shapes
     after: Any
+    site: int
+    sources: tuple[frozenset[int], ...]
 
 
 class _Follower(TorchFunctionMode):
@@ -53,30 +58,33 @@ class _Follower(TorchFunctionMode):
         super().__init__()
         self.expected = iter(events)
         self.inside = 0
-        self.live: dict[
-            int, torch.Tensor
-        ] = {}  # what the inputs lead to; the model's constants are no events
+        # what the inputs lead to (the model's constants are no events), and the sites that gave each tensor:
+        # several, where it is changed in place
+        self.live: dict[int, torch.Tensor] = {}
+        self.made_by: dict[int, set[int]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         shapes = _shapes(result)
         if self.inside == 0 and shapes and self._lives((args, list((kwargs or {}).values()))):
-            event = self.next(None, getattr(func, "__name__", "?"))
+            event = self.next(None, getattr(func, "__name__", "?"), (args, kwargs or {}))
             if shapes != _shapes(event.after):
                 raise Diverged(f"{event.name} returns {shapes}, its trace {_shapes(event.after)}")
-            self.enliven(result)
+            self.enliven(result, event.site)
         return result
 
-    def enliven(self, value: Any) -> Any:
-        """Note that tensors depend on the input."""
-        self.live.update((id(tensor), tensor) for tensor in operands(value, torch.Tensor))
+    def enliven(self, value: Any, site: int) -> Any:
+        """Note that tensors depend on the input, and where they come from."""
+        for tensor in operands(value, torch.Tensor):
+            self.live[id(tensor)] = tensor
+            self.made_by.setdefault(id(tensor), set()).add(site)
         return value
 
     def _lives(self, value: Any) -> bool:
         return any(id(tensor) in self.live for tensor in operands(value, torch.Tensor))
 
     def layer(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], call: Any) -> Any:
-        event = self.next(module, type(module).__name__)
+        event = self.next(module, type(module).__name__, (args, kwargs))
         if _shapes((args, list(kwargs.values()))) != event.before:
             raise Diverged(f"{event.name} is given {_shapes(args)}, in its trace {event.before}")
         return self._result(event, lambda: call(module, *args, **kwargs))
@@ -85,7 +93,7 @@ class _Follower(TorchFunctionMode):
         """The predicted result, or the real one where it is not known."""
         self.inside += 1
         try:
-            return self.enliven(event.after if event.after is not None else call())
+            return self.enliven(event.after if event.after is not None else call(), event.site)
         finally:
             self.inside -= 1
 
@@ -93,15 +101,25 @@ class _Follower(TorchFunctionMode):
         """A function that the trace holds as one call."""
         if self.inside or not self._lives((args, list(kwargs.values()))):
             return function(*args, **kwargs)
-        return self._result(self.next(None, function.__name__), lambda: function(*args, **kwargs))
+        event = self.next(None, function.__name__, (args, kwargs))
+        return self._result(event, lambda: function(*args, **kwargs))
 
-    def next(self, module: nn.Module | None, name: str) -> Event:
+    def next(self, module: nn.Module | None, name: str, given: Any) -> Event:
         event = next(self.expected, None)
         if event is None or event.module is not module:
-            raise Diverged(
-                f"the model calls {name} where its trace has {event.name if event else 'nothing more'}"
-            )
+            expected = event.name if event else "nothing more"
+            raise Diverged(f"the model calls {name} where its trace has {expected}")
+        tensors = [tensor for tensor in operands(given, torch.Tensor) if id(tensor) in self.live]
+        real = [self.made_by[id(tensor)] for tensor in tensors]
+        if not (_among(real, event.sources) and _among(event.sources, real)):
+            raise Diverged(f"{event.name} is given other tensors than in its trace")
         return event
+
+
+def _among(some: Iterable[Set[int]], others: Iterable[Set[int]]) -> bool:
+    """Whether each tensor of the one side may be one of the other's."""
+    every = set[int]().union(*others)
+    return all(one & every for one in some)
 
 
 def follows(program: Program, meaning: Meaning, point: Mapping[int, int], training: bool) -> str | None:
@@ -112,13 +130,20 @@ def follows(program: Program, meaning: Meaning, point: Mapping[int, int], traini
     program.root.train(training)
     try:
         with undisturbed(), follower, _layers_by(follower), _wrapped_by(follower, program):
-            program.root(*follower.enliven(inputs))
+            program.root(*_enlivened(follower, program, inputs))
     except Diverged as difference:
         return str(difference)
     except Exception as error:
         return f"the model raises {type(error).__name__}: {error}"
     left = next(follower.expected, None)
     return f"the model never calls {left.name}" if left else None
+
+
+def _enlivened(follower: _Follower, program: Program, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    sites = [site.index for site in program.sites if site.kind == "placeholder"]
+    for site, value in zip(sites, inputs, strict=False):
+        follower.enliven(value, site)
+    return inputs
 
 
 @contextmanager
@@ -155,17 +180,19 @@ def _wrapped_by(follower: _Follower, program: Program) -> Iterator[None]:
 def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int]) -> list[Event]:
     """What the trace and the formulas expect at one size."""
     events: list[Event] = []
-    live: set[int] = set()
+    live: dict[int, frozenset[int]] = {}  # site -> the calls and inputs that its tensors come from
     for site, value in zip(program.sites, meaning.values, strict=True):
-        lives = site.kind == "placeholder" or any(ref in live for ref in references((site.args, site.kwargs)))
+        sources = tuple(live[ref] for ref in references((site.args, site.kwargs)) if ref in live)
+        lives = site.kind == "placeholder" or bool(sources)
         if lives and _has_tensor(value):
-            live.add(site.index)
+            takes_apart = site.kind == "call_function" and not _computes(site, meaning)
+            live[site.index] = frozenset[int]().union(*sources) if takes_apart else frozenset({site.index})
         if not site.kind.startswith("call"):
             continue
         before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))
         after = _materialise(value, point)
         if site.module is not None or (lives and _computes(site, meaning) and _shapes(after)):
-            events.append(Event(site.module, site.name, before, after))
+            events.append(Event(site.module, site.name, before, after, site.index, sources))
     return events
 
 
