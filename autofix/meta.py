@@ -59,7 +59,8 @@ def to_meta(model: nn.Module) -> nn.Module:
 
 
 # Elementwise, so that only their shape matters; on the meta device each is several operators in Python.
-_SAME_SHAPE = {F.hardtanh, F.relu6, F.silu, F.gelu, F.hardswish, F.hardsigmoid, F.leaky_relu, F.elu, F.dropout}
+_SAME_SHAPE = {F.hardtanh, F.relu6, F.silu, F.gelu, F.hardswish, F.hardsigmoid, F.leaky_relu, F.elu}
+_SAME_SHAPE |= {F.dropout}
 _SAME_SHAPE |= {torch.relu, F.relu, torch.sigmoid, torch.tanh, torch.Tensor.relu, torch.Tensor.sigmoid}
 
 
@@ -74,9 +75,24 @@ class _Cheap(TorchFunctionMode):
                 if kwargs.get("training", False):
                     F._verify_batch_size(args[0].size())  # type: ignore[attr-defined]
                 return torch.empty_like(args[0])
+        if func is torch.cat:
+            return _concatenated(args, kwargs)
         if func in _SAME_SHAPE and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
             return args[0] if kwargs.get("inplace", False) else torch.empty_like(args[0])
         return func(*args, **kwargs)
+
+
+def _concatenated(args: Any, kwargs: Any) -> Any:
+    """torch.cat, where plain shapes decide it; anything else is left to torch."""
+    tensors, dim = args[0], kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    plain = kwargs.keys() <= {"dim"} and all(issubclass(type(t), torch.Tensor) and t.is_meta for t in tensors)
+    if plain and isinstance(dim, int) and tensors[0].ndim and -tensors[0].ndim <= dim < tensors[0].ndim:
+        rest = {(*t.shape[: dim % t.ndim], *t.shape[dim % t.ndim + 1 :], t.ndim) for t in tensors if t.ndim}
+        if len(rest) == 1 and all(t.ndim == tensors[0].ndim for t in tensors):
+            shape = list(tensors[0].shape)
+            shape[dim] = sum(t.shape[dim] for t in tensors)
+            return tensors[0].new_empty(shape)
+    return torch.cat(*args, **kwargs)
 
 
 def _has_features(parameter: torch.Tensor, x: torch.Tensor) -> bool:

@@ -35,7 +35,8 @@ def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn
 @contextmanager
 def edited(root: nn.Module, changes: Changes) -> Iterator[nn.Module]:
     """A model with the edited layers, for as long as it is looked at."""
-    layers = [(root.get_submodule(key[1]), knobs) for key, knobs in changes.edits.items() if key[0] == "module"]
+    edits = changes.edits.items()
+    layers = [(root.get_submodule(key[1]), knobs) for key, knobs in edits if key[0] == "module"]
     before = [(layer, dict(vars(layer))) for layer, _ in layers]
     try:
         for layer, knobs in layers:
@@ -58,9 +59,7 @@ def check_names(model: nn.Module) -> None:
     for named in (model.named_modules(), model.named_parameters(), model.named_buffers()):
         for name, _ in named:
             if any(mark in name for mark in '"\\\n\r'):
-                raise CaptureError(
-                    f"{name!r} cannot name a layer in a graph: rename it, without quotes"
-                )
+                raise CaptureError(f"{name!r} cannot name a layer in a graph: rename it, without quotes")
 
 
 def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphModule:

@@ -27,7 +27,7 @@ def list_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
 
 @contextmanager
 def listed(model: nn.Module) -> Iterator[None]:
-    """Such layers are registered inside; afterwards they are plain attributes, and no part of the state_dict."""
+    """Such layers are registered inside; afterwards they are plain attributes, not in the state_dict."""
     added = list_layers(model)
     try:
         yield

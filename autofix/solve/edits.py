@@ -13,8 +13,8 @@ from autofix.size import BATCH, Size, at
 from autofix.solve.cost import multiply_adds
 from autofix.solve.joins import kept_strides
 from autofix.solve.knobs import Group, groups_of, without_stride
-from autofix.solve.request import Request
 from autofix.solve.model import RepairModel
+from autofix.solve.request import Request
 from autofix.solve.search import Found, NotFound, Question, sample_at, search, settled_as_infeasible
 
 

@@ -91,7 +91,7 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
 
 
 def _corner(analysis: Analysis, box: Box) -> Iterator[Sample]:
-    """The smallest size asked for, in eval mode; train mode has its turn where it turns out to ask for more."""
+    """The smallest size asked for, in eval mode; train mode has its turn where it asks for more."""
     point = {**{axis: bounds[0] for axis, bounds in box.items()}, BATCH: 2}
     sample = sample_at(analysis, False, point)
     if sample is not None:
