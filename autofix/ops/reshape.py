@@ -98,7 +98,7 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    Whole: the sizes asked for are the input's last ones, or divide the last of the others (groups of channels).
+    Whole: the sizes asked for are the input's last ones, or divide the last of the others (channel groups).
     Rows of a fixed head are neither at a size that it was not made for: `view(-1, 16)` of 16 channels over a
     map of 2 x 2 gives four rows for each sample.
     """
