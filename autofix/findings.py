@@ -156,14 +156,16 @@ def _on_grid(condition: Condition, inside: Any, box: Box) -> Point | None:
 
 def _on_diagonal(condition: Condition, inside: Any, box: Box) -> Point | None:
     """The smallest failing point with equal sizes on all axes, further out."""
-    spatial = [axis for axis in box if axis != BATCH]
+    spatial, rest = [axis for axis in box if axis != BATCH], {a: box[a][0] for a in box if a == BATCH}
+    if not spatial:
+        return None
     lowest = max(box[axis][0] for axis in spatial)
     highest = min((high for axis in spatial if (high := box[axis][1]) is not None), default=lowest + FURTHEST)
     sizes = np.arange(lowest, min(highest, lowest + FURTHEST) + 1, dtype=np.int64)
-    point = {**dict.fromkeys(spatial, sizes), BATCH: box[BATCH][0]}
+    point = {**dict.fromkeys(spatial, sizes), **rest}
     failing = np.broadcast_to(inside(point), sizes.shape) & ~np.broadcast_to(condition.at(point), sizes.shape)
     found = sizes[failing]
-    return {**dict.fromkeys(spatial, int(found[0])), BATCH: box[BATCH][0]} if len(found) else None
+    return {**dict.fromkeys(spatial, int(found[0])), **rest} if len(found) else None
 
 
 def _look(bounds: tuple[int, int | None], axes: int) -> Any:

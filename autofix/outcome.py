@@ -278,7 +278,7 @@ class Report:
 
 
 def _periods(condition: Condition) -> list[int]:
-    """After how many sizes a condition on several axes repeats along each of them, as far as that is known."""
+    """After how many sizes a condition on several axes repeats along each of them, where that is known."""
     return [growth.period for axis, growth in (growth_of(condition) or {}).items() if axis != BATCH]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
+from autofix.analyse import Analysis
 from autofix.change import Edit, Insert
 from autofix.changes import Changes, program_keys
 from autofix.errors import InfeasibleError
@@ -123,7 +126,30 @@ def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
         text = f"no change of {allowed} and no insert makes all of the sizes {_sizes(found)} work"
     else:
         text = f"no repair was found: {found.why}"
-    return InfeasibleError("; ".join((text, *core[:2])), core)
+    tables = "; ".join(fixed_tables(request.original))
+    return InfeasibleError("; ".join((text, *((tables,) if tables else ()), *core[:2])), core)
+
+
+_TABLES: Final = (
+    ("position embeddings", r"pos(ition)?_?emb|\bpos(ition)?s?\b|rope"),
+    ("a position bias", r"rel_pos|relative_position|pos(ition)?_bias|attention_bias"),
+)
+
+
+def fixed_tables(analysis: Analysis) -> Iterator[str]:
+    """What the model learned for one size only: tables of positions that its calls use, and attention windows."""
+    sites = [site for mode in analysis.modes for piece in mode.pieces for site in piece.program.sites]
+    constants = list(dict.fromkeys(str(site.target) for site in sites if site.kind == "get_attr"))
+    for cause, pattern in _TABLES:
+        name = next((name for name in constants if re.search(pattern, name, re.IGNORECASE)), None)
+        if name is not None:
+            yield f"its sizes are tied to {cause} ({name})"
+    layers = analysis.evaluating.pieces[0].program.root.named_modules()
+    window = next(
+        (f"{n}: {type(m).__name__}" for n, m in layers if "window" in type(m).__name__.lower()), None
+    )
+    if window is not None:
+        yield f"its sizes are tied to attention windows ({window})"
 
 
 def _sizes(found: NotFound) -> str:
