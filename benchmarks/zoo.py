@@ -132,7 +132,7 @@ def verdict(outcome: dict[str, Any]) -> str:
     facts = outcome["facts"]
     if outcome["stage"] == "done" and not outcome["reason"]:
         return PASSED
-    named = facts.get("cause") and facts["cause"].split()[-1] in outcome["reason"]
+    named = facts.get("cause") and "its sizes are tied to" in outcome["reason"]
     return REFUSED if named and not facts.get("disagreements") and not facts.get("crash") else FAILED
 
 

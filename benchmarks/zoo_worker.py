@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import common  # noqa: F401  (puts tests/ on the path)
@@ -29,8 +30,8 @@ from autofix.outcome import Report
 from autofix.region import horizon
 
 SQUARES = (
-    *(1, 2, 3, 5, 7, 8, 15, 16, 17, 28, 29, 31, 32, 33, 47, 63, 64, 65, 75, 96),
-    *(100, 127, 128, 160, 192, 224, 256, 288, 299, 320),
+    *(1, 2, 3, 5, 8, 15, 16, 17, 29, 31, 32, 33, 47, 63, 64, 65, 75, 96, 100),
+    *(127, 128, 160, 224, 256, 299),
 )
 OBLONGS = ((1, 64), (64, 1), (16, 32), (31, 64), (65, 33), (64, 224), (224, 160))
 FIXED_HEAD = 32  # the size asked for where no smallest size exists
@@ -159,7 +160,7 @@ def fixed_cause(model: nn.Module) -> str:
 
 def spread(axes: int) -> Iterator[tuple[int, ...]]:
     """Sizes at which `accepts` is compared with torch."""
-    for size in SQUARES if axes < 3 else SQUARES[:22]:
+    for size in SQUARES if axes < 3 else SQUARES[:16]:
         yield (size,) * axes
     yield from OBLONGS if axes == 2 else ()
 
@@ -171,8 +172,8 @@ def compare(model: nn.Module, report: Report, facts: dict[str, Any]) -> Iterator
     """
     twin, template = to_meta(model), report.analysis.inputs.shapes
     facts["compared"] = 0
-    for sizes in spread(len(report.axes)):
-        for training in (False, True):
+    for position, sizes in enumerate(spread(len(report.axes))):
+        for training in (False, True) if position % 3 == 0 else (False,):
             said = report.accepts(*sizes, training=training)
             facts["compared"] += 1
             shape = fill(template, sizes, 2)
