@@ -92,20 +92,20 @@ def _stages(job: dict[str, Any], outcome: Outcome) -> None:
     low = tuple(FIXED_HEAD if least is None else max(1, least // 2) for least in report.minimum_input)
     facts["asked"] = low
     for strategy in ("fewest", "preserve"):
-        fix = timed(
-            outcome,
-            strategy,
-            lambda s=strategy: fix_model(model, input_shape=shape, min_input=low, strategy=s),
-        )
+        repair = partial(fix_model, model, input_shape=shape, min_input=low, strategy=strategy)
+        fix = timed(outcome, strategy, repair)
+        changes = (*fix.edits, *fix.inserts)
+        points = two_periods(report, fix.report, low) if changes else []
         facts[strategy] = {
-            "edits": len(fix.edits), "inserts": len(fix.inserts), "optimal": fix.optimal, "proved": fix.proved,
-            "what": [str(change) for change in (*fix.edits, *fix.inserts)][:4],
-        }  # fmt: skip
-        points = two_periods(report, fix.report, low)
-        failing = timed(
-            outcome, f"run {strategy}", lambda f=fix, p=points: first_failing(f.model, template, p)
-        )
-        facts[strategy]["runs"] = 2 * len(points)
+            "edits": len(fix.edits),
+            "inserts": len(fix.inserts),
+            "optimal": fix.optimal,
+            "proved": fix.proved,
+            "what": [str(change) for change in changes][:4],
+            "runs": len(points),
+        }
+        run = partial(first_failing, fix.model, template, points)
+        failing = timed(outcome, f"run {strategy}", run)
         if failing:
             raise AssertionError(f"the repaired model fails: {failing}")
     if facts["parameters"] <= SMALL:

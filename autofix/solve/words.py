@@ -137,7 +137,7 @@ _TABLES: Final = (
 
 
 def fixed_tables(analysis: Analysis) -> Iterator[str]:
-    """What the model learned for one size only: tables of positions that its calls use, and attention windows."""
+    """What ties the model to one size: tables of positions that its calls use, and attention windows."""
     sites = [site for mode in analysis.modes for piece in mode.pieces for site in piece.program.sites]
     constants = list(dict.fromkeys(str(site.target) for site in sites if site.kind == "get_attr"))
     for cause, pattern in _TABLES:
@@ -145,9 +145,8 @@ def fixed_tables(analysis: Analysis) -> Iterator[str]:
         if name is not None:
             yield f"its sizes are tied to {cause} ({name})"
     layers = analysis.evaluating.pieces[0].program.root.named_modules()
-    window = next(
-        (f"{n}: {type(m).__name__}" for n, m in layers if "window" in type(m).__name__.lower()), None
-    )
+    kinds = ((name, type(layer).__name__) for name, layer in layers)
+    window = next((f"{name}: {kind}" for name, kind in kinds if "window" in kind.lower()), None)
     if window is not None:
         yield f"its sizes are tied to attention windows ({window})"
 
