@@ -22,7 +22,7 @@ from autofix.solve.search import NotFound
 
 def edits_of(request: Request, solution: Solution, faults: Sequence[Fault]) -> tuple[Edit, ...]:
     """The edits, in execution order."""
-    return tuple(_edits(request, solution.changes, faults))
+    return tuple(_edits(request, solution.changes, faults)) if solution.changes.edits else ()
 
 
 def _edits(request: Request, changes: Changes, faults: Sequence[Fault]) -> Iterator[Edit]:
