@@ -99,6 +99,13 @@ register(
         "F.pad(x, (1, 3, 2, 0), mode='circular') @ 2,3,H,W",
         "F.pad(x, (-3, 2, 1, -2), mode='circular') @ 2,3,H,W",
         "F.pad(x, (1, 2, 0, 1, 3, 0), mode='replicate') @ 2,3,D,H,W",
+        "F.pad(x, (1, 2, 3)) @ 2,H",
+        "F.pad(x, (1, 1, 1, 1)) @ 2,H",
+        "F.pad(x, (1, 1, 1, 1, 1, 1)) @ 2,H",
+        "F.pad(x, (-3, -2)) @ 2,H",
+        "F.pad(x[..., 3:], (2, 1), mode='reflect') @ 2,2,H",
+        "F.pad(x[..., 3:], (2, 1), mode='replicate') @ 2,2,H",
+        "F.pad(x[..., 3:], (2, 1), mode='circular') @ 2,2,H",
     ),
 )
 _MODES = (("ConstantPad", "constant"), ("ZeroPad", "constant"), ("ReflectionPad", "reflect"),

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Tensor, per_axis, ranks, register, spatial
+from autofix.ops.base import Call, Refused, Tensor, per_axis, ranks, register, spatial
 from autofix.ops.formula import effective_kernel, not_empty, window_size
 from autofix.ops.knobs import CEIL_MODE, DILATION, POOL_KERNEL, POOL_PADDING, STRIDE
 from autofix.size import Dim, smaller
@@ -64,6 +64,11 @@ def _pooled(
     call: Call, n: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim, ceil_mode: bool
 ) -> Dim:
     reach = effective_kernel(kernel, dilation)
+    for number, name in ((kernel, "kernel"), (stride, "stride")):
+        if isinstance(number, int) and number < 1:
+            raise Refused(f"a {name} of {number}")
+        if not isinstance(number, int):
+            call.require(at_least(number, 1), Code.LIMIT, f"{name} is at least 1", needs=1, gets=number)
     call.require(at_least(reach, 2 * padding), Code.LIMIT, "pool padding is at most half the kernel")
     not_empty(call, n)
     result = window_size(n, kernel, stride, padding, dilation, ceil_mode)
@@ -131,6 +136,8 @@ register(
         "F.max_pool2d(x, (2, 3)) @ 2,2,H,W",
         "F.max_pool2d(x, 3, 2, 1, ceil_mode=True, return_indices=True)[1] @ 2,2,H,W",
         "nn.MaxPool2d((2, 3)) @ 2,H,W",
+        "nn.MaxPool1d(3, 2, padding=2) @ 2,2,H",
+        "nn.MaxPool1d(2, 1, padding=1)(x[..., 3:]) @ 2,2,H",
     ),
 )
 register(
@@ -161,6 +168,7 @@ register(
         "nn.LPPool2d(2, (3, 2), stride=(2, 3)) @ 2,2,H,W",
         "F.lp_pool2d(x, 2, (2, 3), ceil_mode=True) @ 2,2,H,W",
         "F.lp_pool2d(x, float('inf'), (3, 2), ceil_mode=True) @ 2,2,H,W",
+        "F.lp_pool1d(x, float('inf'), 3, stride=1) @ 2,2,H",
         "F.lp_pool3d(x, 2, (2, 1, 3), ceil_mode=True) @ 2,2,D,H,W",
     ),
 )
