@@ -7,7 +7,9 @@ Anything else is looked at on a grid and, if nothing fails there, called undecid
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,7 +19,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix.curve import Curve
-from autofix.size import Dim, Growth, Joint, Point, Size, at, axes
+from autofix.size import Dim, Growth, Joint, Point, Size, at, axes, divisors
 
 Box = Mapping[int, tuple[int, int | None]]  # input axis -> smallest size, largest size (None: unbounded)
 LARGEST_GRID: Final = 2_000_000
@@ -34,17 +36,27 @@ class Condition:
     either: tuple[Condition, ...] = ()
 
     def at(self, point: Point) -> Any:
-        """Whether it holds at a point (bool) or at each point of a grid (array)."""
-        if self.relation.endswith("any"):
-            holds = self.either[0].at(point)
-            for other in self.either[1:]:
-                holds = holds | other.at(point)
-            return holds if self.relation == "any" else np.logical_not(holds)
-        return _TEST[self.relation](at(self.left, point), at(self.right, point))
+        """Whether it holds at a point (bool) or at each point of a grid (array).
+
+        Where it divides by zero it says nothing: neither it nor its opposite holds.
+        """
+        if self.relation == "any":
+            return functools.reduce(operator.or_, [part.at(point) for part in self.either])
+        if self.relation == "not any":
+            return functools.reduce(operator.and_, [(~part).at(point) for part in self.either])
+        holds = _TEST[self.relation](at(self.left, point), at(self.right, point))
+        for divisor in self._divisors:
+            holds = holds & (at(divisor, point) != 0)
+        return holds
 
     @property
     def axes(self) -> frozenset[int]:
         return _axes(self)
+
+    @functools.cached_property
+    def _divisors(self) -> tuple[Dim, ...]:
+        """What is divided by and depends on the input size, so that it may be zero."""
+        return tuple(dict.fromkeys(divisors(self.left) + divisors(self.right)))
 
     def __invert__(self) -> Condition:
         relation = self.relation.removeprefix("not ")

@@ -111,7 +111,7 @@ class Joint(_Arithmetic):
 
 
 def _divisor(b: Any) -> Any:
-    """Where a model divides by zero it has failed already: what comes after may be anything."""
+    """Anything but zero in its place: a condition says nothing of points where it divides by zero."""
     return b or 1 if isinstance(b, int) else np.where(b == 0, 1, b)
 
 
@@ -148,6 +148,14 @@ def axes(dim: Dim) -> frozenset[int]:
     if isinstance(dim, Joint):
         return axes(dim.left) | axes(dim.right)
     return frozenset()
+
+
+def divisors(dim: Dim) -> tuple[Dim, ...]:
+    """What a dimension is divided by, numbers apart."""
+    if not isinstance(dim, Joint):
+        return ()
+    own = (dim.right,) if dim.op in ("//", "%") and not isinstance(dim.right, int) else ()
+    return (*divisors(dim.left), *divisors(dim.right), *own)
 
 
 def _of(axis: int, curve: Curve) -> Dim:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from test_size import Pair, dims, single
@@ -147,3 +148,20 @@ def test_a_counterexample_is_the_smallest(test: Test, box: Box) -> None:
         sizes = [(max(p[a] for a in axes), sum(p[a] for a in axes)) for p in failing]
         found = [n for _, n in decision.point]
         assert max(found) > 16 or (max(found), sum(found)) == min(sizes)
+
+
+def test_neither_a_condition_nor_its_opposite_holds_where_it_divides_by_zero():
+    n = variable(0)
+    for condition in (
+        at_least(n // (n // 4), 4),
+        equal(n % (n // 4), 0),
+        divides(2, n // (n // 4)),
+        any_of((at_least(n // (n // 4), 4), at_least(n, 100))),
+    ):
+        assert not condition.at({0: 3})
+        assert not (~condition).at({0: 3})
+        sizes = np.arange(1, 9)
+        with np.errstate(all="raise"):
+            assert not condition.at({0: sizes})[:3].any()
+            assert not (~condition).at({0: sizes})[:3].any()
+            assert (condition.at({0: sizes}) | (~condition).at({0: sizes}))[3:].all()
