@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from autofix import check_model
+from autofix import check_model, fix_model
 
 
 class SpaceToDepth(nn.Module):
@@ -26,3 +26,10 @@ def test_an_image_that_is_rearranged_before_the_first_convolution():
     assert report.analysis.inputs.shapes == (("B", 3, "H", "W"),)
     assert [n for n in range(1, 30) if report.accepts(n, n)] == [12, 16, 20, 24, 28]
     assert report.working_sizes == "4k from 12"
+
+
+def test_blocks_of_pixels_are_made_whole():
+    fix = fix_model(SpaceToDepth(), min_input=9)
+    assert [insert.kind for insert in fix.inserts] == ["round"]
+    assert fix.proved
+    assert fix.report.accepts(9, 17)

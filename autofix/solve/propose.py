@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
 
 from autofix.analyse import Analysis, Mode, Piece
 from autofix.changes import Changes, Key, program_keys
@@ -13,11 +16,12 @@ from autofix.interpret import resolved, row_of
 from autofix.ops.base import Tensor
 from autofix.program import Site
 from autofix.region import horizon
-from autofix.size import BATCH, at, axes
+from autofix.size import BATCH, Growth, at, axes
 from autofix.solve.request import Request
 
 JOINS = (Code.JOIN, Code.BROADCAST)
 HEADS = (Code.HEAD, Code.RESHAPE, Code.BATCH)
+SEEN: Final = 512  # sizes that are looked at where no horizon is known
 KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
 
 Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
@@ -224,14 +228,10 @@ def rounding(request: Request) -> Proposal:
 
 def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tuple[int, ...]] | None:
     """Least size, multiple and offsets of the sizes accepted along an axis; None where there are others."""
-    regions = [mode.accepted for mode in analysis.modes]
-    growth = horizon(regions, axis)
-    if growth is None or any(region.empty for region in regions):
+    if any(mode.accepted.empty for mode in analysis.modes):
         return None
-    curves = [curve for region in regions for at_axis, curve in region.single if at_axis == axis]
-    accepted = [
-        n for n in range(1, growth.settled + 2 * growth.period + 1) if all(curve(n) for curve in curves)
-    ]
+    inside, growth = _along(analysis, request, axis)
+    accepted = [n for n in range(1, growth.settled + 2 * growth.period + 1) if inside[n - 1]]
     tail = [n for n in accepted if n > growth.settled]
     if not tail:
         return None
@@ -241,6 +241,28 @@ def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tup
     )
     lowest = request.box[axis][0]
     return (least, growth.period, offsets) if all(n >= least for n in accepted if n >= lowest) else None
+
+
+def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool], Growth]:
+    """Which sizes are accepted along an axis, and from where on they repeat.
+
+    Where that depends on the other axes too, these keep a size that works: what is found is a proposal only.
+    """
+    regions = [mode.accepted for mode in analysis.modes]
+    growth = horizon(regions, axis)
+    if growth is not None:
+        curves = [curve for region in regions for at_axis, curve in region.single if at_axis == axis]
+        sizes = range(1, growth.settled + 2 * growth.period + 1)
+        return [all(curve(n) for curve in curves) for n in sizes], growth
+    working = working_size(request)
+    if working is None:
+        return [False, False], Growth(0, 1, 0)
+    point: dict[int, Any] = {**working, axis: np.arange(1, SEEN + 1)}
+    inside = np.logical_and.reduce([np.broadcast_to(mode.accepts(point), SEEN) for mode in analysis.modes])
+    late = inside[SEEN // 2 :]
+    period = next((p for p in range(1, SEEN // 4) if np.array_equal(late[p:], late[:-p])), SEEN // 4)
+    breaks = np.flatnonzero(inside[period:] != inside[:-period])
+    return inside.tolist(), Growth(int(breaks[-1]) + 1 if len(breaks) else 0, period, 0)
 
 
 def _regular(n: int, accepted: list[int], offsets: tuple[int, ...], period: int) -> bool:
