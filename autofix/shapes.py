@@ -22,7 +22,7 @@ from autofix.size import BATCH, at
 
 @dataclass(frozen=True)
 class ShapeRow:
-    """One site: shapes without the batch; `after` is None where it has no size; `error` says what fails."""
+    """One site: shapes without the batch, `after` None, `before` () where there is none; `error` says why."""
 
     name: str
     cls: str
@@ -88,7 +88,9 @@ def _rows(program: Program, piece: Piece, point: dict[int, int]) -> Iterator[Sha
 
 
 def _shape(value: Tensor | None, point: dict[int, int]) -> tuple[int, ...]:
-    return () if value is None else tuple(int(at(dim, point)) for dim in value.shape[1:])
+    """The shape without the batch; () where there is none, as behind a layer that fails."""
+    shape = () if value is None else tuple(int(at(dim, point)) for dim in value.shape[1:])
+    return shape if min(shape, default=1) > 0 else ()
 
 
 def _error(requirement: Requirement | None, point: dict[int, int]) -> str | None:
