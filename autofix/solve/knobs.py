@@ -92,7 +92,9 @@ def _group(piece: Piece, key: Key, sites: list[Site], allow: set[str]) -> Group 
     found = (_adjustable(knob, hyper, rank) for knob in row[0].knobs)
     old = {one.knob.name: one.old for one in found if one is not None}
     dilation, stride = (old.get(name, (1,) * rank) for name in ("dilation", "stride"))
-    kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else old["kernel_size"]
+    kernel = tuple(hyper["weight"].shape[2:]) if "weight" in hyper else old.get("kernel_size")
+    if kernel is None:
+        return None  # computed from sizes, and with it the domains of the other hyperparameters
     chosen = tuple(a for a in adjustable if a is not None and any(len(d) > 1 for d in a.domains))
     return Group(
         key, tuple(s.index for s in sites), site, chosen, dilation, tuple(zip(kernel, stride, strict=True))
