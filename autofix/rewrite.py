@@ -74,6 +74,8 @@ def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphM
             _edit_call(graph, node, site, changes.edits[keys[1]])
         for insertion in changes.inserts.get(keys[1], ()):
             _insert(graph, node, insertion, source)
+    for node in graph.nodes:
+        node.type = None  # an annotation kept as text has no name in the code that is generated
     graph.eliminate_dead_code(_is_impure)
     graph.lint()
     return fx.GraphModule(recording.root, graph, name)
