@@ -117,11 +117,17 @@ def repair(
         from autofix.report import html
 
         fix = pipeline.fix_model(loaded.model, **_given(asked))
-        written = _save(fix, folder, in_place)
+        written, problem = [], None
+        try:
+            written = _save(fix, folder, in_place)
+        except AutofixError as error:  # the repair is worth telling although its source cannot be written
+            problem = error
         if page:
             written.append(_write(page, html.fix_page(fix)))
         content = report.of_fix(fix, format)
     report.show(content)
+    if problem:
+        raise problem
     return _tell(written)
 
 
