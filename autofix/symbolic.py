@@ -13,7 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -236,6 +236,26 @@ def _is_symbol(value: Any) -> bool:
     return isinstance(value, tuple | list) and any(type(item) is Symbol for item in value)
 
 
+def _symbol_in(value: Any) -> Symbol | None:
+    """The first symbol in nested lists."""
+    if type(value) is Symbol:
+        return value
+    items = value if isinstance(value, tuple | list) else ()
+    return next((found for item in items if (found := _symbol_in(item)) is not None), None)
+
+
+def _constructor(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A constructor of tensors, which would look for memory behind a symbol and crash the process."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        symbol = _symbol_in([*args, *kwargs.values()])
+        if symbol is None:
+            return function(*args, **kwargs)
+        return symbol.tracer.create_proxy("call_function", function, args, kwargs)
+
+    return call
+
+
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The builtin, which becomes a node of the graph where it is given a symbol."""
 
@@ -276,9 +296,16 @@ def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))
         stack.enter_context(patch.object(builtins, "min", _recorded(min)))
+        safe = {f: _constructor(f) for f in (torch.tensor, torch.as_tensor, torch.asarray)}
+        for function, constructor in safe.items():
+            stack.enter_context(patch.object(torch, function.__name__, constructor))
         stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
         for module in _user_modules(meta):
-            stack.enter_context(patch.dict(module.__dict__, {"int": module.__dict__.get("int", _Int)}))
+            known = module.__dict__
+            imported = {
+                n: safe[v] for n, v in known.items() if isinstance(v, BuiltinFunctionType) and v in safe
+            }
+            stack.enter_context(patch.dict(known, {"int": known.get("int", _Int), **imported}))
         yield
 
 

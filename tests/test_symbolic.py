@@ -12,7 +12,7 @@ import oracle
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, as_tensor, nn
 
 from autofix import AutofixError, CaptureError, check_model, fix_model
 from autofix.outcome import Report
@@ -79,7 +79,25 @@ def doubles(layers: nn.ModuleDict, x: Tensor) -> Tensor:
     return layers["conv"](x[..., :10])
 
 
-FUNCTIONS = (branches, remainder, halves, at_least_six, ceils, at_most_four, takes_apart, asserts, doubles)
+def makes_tensors(layers: nn.ModuleDict, x: Tensor) -> Tensor:
+    if x.shape[2] % 2:
+        x = torch.as_tensor(x[..., 1:], dtype=x.dtype)
+    scale = torch.tensor([[x.shape[2], 2]]).sum() + as_tensor(x.shape[2])
+    return layers["conv"](torch.asarray(x)) * scale
+
+
+FUNCTIONS = (
+    branches,
+    remainder,
+    halves,
+    at_least_six,
+    ceils,
+    at_most_four,
+    takes_apart,
+    asserts,
+    doubles,
+    makes_tensors,
+)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)

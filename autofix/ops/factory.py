@@ -78,7 +78,7 @@ def permutation(call: Call, n: Dim, **options: Any) -> Tensor:
 
 
 def tensor(call: Call, data: Any, **options: Any) -> Tensor:
-    """torch.tensor, torch.as_tensor: the shape of nested lists."""
+    """torch.tensor, torch.as_tensor, torch.asarray: the shape of nested lists."""
     return data if isinstance(data, Tensor) else Tensor(_nested(data))
 
 
@@ -147,7 +147,7 @@ register("permutation", permutation, (torch.randperm,), samples=("torch.randperm
 register(
     "tensor",
     tensor,
-    (torch.tensor, torch.as_tensor),
+    (torch.tensor, torch.as_tensor, torch.asarray),
     samples=("tensor([x.shape[1], 2, 3]) + x @ 2,H", "tensor(x.shape) @ 2,H,W"),
 )
 register("new tensor", new_tensor, ("new_tensor",), samples=("x.new_tensor([[1.0, 2.0, 3.0]]) @ 2,H",))
