@@ -137,6 +137,9 @@ register(
         "F.max_pool2d(x, 3, 2, 1, ceil_mode=True, return_indices=True)[1] @ 2,2,H,W",
         "nn.MaxPool2d((2, 3)) @ 2,H,W",
         "nn.MaxPool1d(3, 2, padding=2) @ 2,2,H",
+        "F.max_pool1d(x, 1) @ 2,2,H",
+        "F.max_pool1d(x, 0) @ 2,2,H",
+        "F.max_pool1d(x, 3, x.shape[1] - 1) @ 2,H,W",
         "nn.MaxPool1d(2, 1, padding=1)(x[..., 3:]) @ 2,2,H",
     ),
 )
