@@ -82,6 +82,9 @@ def equal(left: Dim, right: Dim) -> Condition:
 
 
 def divides(divisor: Dim, number: Dim) -> Condition:
+    """Where `number` is written as a multiple of `divisor`, all that is left is that there is a divisor."""
+    if isinstance(number, Joint) and number.op == "*" and number.left == divisor:
+        return at_least(divisor, 1)
     return Condition("divides", number, divisor)
 
 

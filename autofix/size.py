@@ -233,11 +233,21 @@ def _joint(op: str, left: Dim, right: Dim) -> Dim:
         rest, divisor = _cancel(left, right)
         if divisor != right:
             return rest // divisor
+    if op == "max" and 0 in (left, right) and _never_negative(left) and _never_negative(right):
+        return right if left == 0 else left
     if op == "*" and isinstance(left, int):
         left, right = right, left
     if op == "*" and isinstance(right, int) and isinstance(left, Joint) and left.op == "*":
         return _gathered(left, right)
     return Joint(op, left, right)
+
+
+def _never_negative(dim: Dim) -> bool:
+    if isinstance(dim, Joint):
+        return dim.op != "-" and _never_negative(dim.left) and _never_negative(dim.right)
+    if isinstance(dim, Size):
+        return dim.curve.rise >= 0 and int(dim.curve.table.min()) >= 0
+    return bool(dim >= 0)
 
 
 def _gathered(product: Joint, factor: int) -> Dim:

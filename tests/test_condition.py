@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_size import Pair, dims, single
 
 from autofix.condition import Box, Condition, any_of, at_least, decide, divides, equal, indicator
-from autofix.size import BATCH, at, variable
+from autofix.size import BATCH, at, larger, variable
 
 H, W = variable(0), variable(1)
 FAR = 60
@@ -165,3 +165,10 @@ def test_neither_a_condition_nor_its_opposite_holds_where_it_divides_by_zero():
             assert not condition.at({0: sizes})[:3].any()
             assert not (~condition).at({0: sizes})[:3].any()
             assert (condition.at({0: sizes}) | (~condition).at({0: sizes}))[3:].all()
+
+
+def test_what_cannot_be_negative_needs_no_maximum_and_a_multiple_no_remainder():
+    pixels = variable(BATCH) * ((variable(0) + 7) // 8) * ((variable(1) + 7) // 8)
+    assert larger(pixels, 0) == larger(0, pixels) == pixels
+    assert larger(pixels - 3, 0) != pixels - 3
+    assert divides(pixels, pixels * 64) == at_least(pixels, 1)
