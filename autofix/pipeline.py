@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import fx, nn
 
 from autofix.analyse import Analysis
 from autofix.change import Edit, Insert
@@ -23,6 +23,7 @@ from autofix.program import InputShapes
 from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
+from autofix.size import BATCH
 from autofix.unlisted import listed
 from autofix.verify import Verdict, certify, computes, device_of, failing_run, run_points
 
@@ -122,17 +123,23 @@ def _finish(
     report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
     certificates, why = certify(solution.analysis, box, changes)
     patched = edited_copy(model, changes, inplace)
-    points = run_points(box, [fault.size for fault in before.faults])
-    with listed(patched):
-        graph = graph_module(captured.record(patched, changes, points[0]), changes, before.model_name)
+    points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
+    lowest = {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
+
+    def graph() -> fx.GraphModule:
+        with listed(patched):
+            return graph_module(captured.record(patched, changes, lowest), changes, before.model_name)
+
+    made: Any = graph
     if needs_graph(changes):
         if len(solution.analysis.evaluating.pieces) > 1:
             raise CaptureError(
                 f"{before.model_name} needs a change of forward, which differs from size to size"
             )
-        patched = with_forward_of(patched, graph)
-    sizes = tuple(box[axis][0] for axis in range(len(inputs.axes)))
-    has_values = device_of(patched).type != "meta"
+        made = graph()
+        patched = with_forward_of(patched, made)
+    sizes = tuple(lowest[axis] for axis in range(len(inputs.axes)))
+    has_values = bool(changes) and device_of(patched).type != "meta"
     if needs_graph(changes) or isinstance(captured, Followed):
         failure = failing_run(to_meta(patched), inputs, points)
     else:
@@ -147,7 +154,7 @@ def _finish(
     verdict = Verdict(certificates, runs, sizes if has_values else None, why)
     return Fix(
         model=patched,
-        graph_module=graph,
+        graph=made,
         edits=edits_located(edits_of(request, solution, before.faults), model),
         inserts=inserts_of(request, solution, before.faults),
         strategy=strategy,

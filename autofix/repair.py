@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ class Fix:
     """A repaired model, what was changed, and what is known of it.
 
     model:        same class, weights and state_dict keys
-    graph_module: the same computation as a torch.fx.GraphModule
+    graph:        the same computation as a torch.fx.GraphModule, or what makes it: ask for `graph_module`
     optimal:      proved that no cheaper repair exists
     proved:       a certificate covers every size asked for
     before, report: of the model as it was, and repaired
@@ -30,7 +31,7 @@ class Fix:
     """
 
     model: nn.Module = field(repr=False)
-    graph_module: fx.GraphModule | None = field(repr=False)
+    graph: fx.GraphModule | Callable[[], fx.GraphModule] = field(repr=False)
     edits: tuple[Edit, ...]
     inserts: tuple[Insert, ...]
     strategy: str
@@ -40,6 +41,14 @@ class Fix:
     verdict: Verdict = field(repr=False)
     solve: str = ""
     original: nn.Module | None = field(default=None, repr=False)
+
+    @cached_property
+    def graph_module(self) -> fx.GraphModule:
+        """Traced when first asked for, where nothing changes between the layers."""
+        return self.graph if isinstance(self.graph, fx.GraphModule) else self.graph()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "graph": self.graph_module}
 
     @property
     def proved(self) -> bool:

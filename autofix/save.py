@@ -69,7 +69,7 @@ def _written_out(fix: Fix) -> SourcePatch | None:
 
     assert fix.original is not None
     origin = made_of(fix.original).origin
-    if origin is None or origin.module in ("__main__", "") or fix.graph_module is None:
+    if origin is None or origin.module in ("__main__", ""):
         return None
     try:
         return graph_recipe(fix.original, fix.graph_module, origin, _edits(fix))

@@ -43,6 +43,8 @@ class Verdict:
     @property
     def ran(self) -> str:
         """The runs in words."""
+        if not self.runs:
+            return "nothing, as nothing is changed"
         text = f"{len(self.runs)} sizes on the meta device in eval and train mode"
         size = " x ".join(map(str, self.computed)) if self.computed else ""
         return f"{text}, forward and backward on the CPU at {size}" if size else text
