@@ -144,19 +144,32 @@ class Report:
 
     def _cube(self, mode: Mode, lowest: list[int], batch: int) -> tuple[int | None, ...]:
         """Raise all axes together until the conditions on several of them hold too."""
+        proved = self._raised(mode, lowest, batch, undecided=False)
+        if proved is not None:
+            return proved
+        seen = self._raised(mode, lowest, batch, undecided=True)
+        if seen is None:
+            return (None,) * len(lowest)
+        inside, last, period = self._along_diagonal(mode, batch)
+        goes_on = all(inside[max(seen) - 1 :]) and all(inside[last : last + period])
+        return seen if goes_on else (None,) * len(lowest)
+
+    def _raised(self, mode: Mode, lowest: list[int], batch: int, undecided: bool) -> tuple[int, ...] | None:
+        """The smallest cube in which nothing fails; what is undecided counts only where it is asked to."""
         batches = (1, 1) if mode.training and batch == 1 else (batch, None)
 
         def holds(cube: int) -> bool:
             box: dict[int, tuple[int, int | None]] = {
                 a: (max(low, cube), None) for a, low in enumerate(lowest)
             }
-            return bool(mode.accepted.covers({BATCH: batches, **box}).holds)
+            found = mode.accepted.covers({BATCH: batches, **box}).holds
+            return bool(found) or (undecided and found is None)
 
         low, high = 0, 1
         while not holds(high):
             low, high = high, high * 2
             if high > FAR:
-                return (None,) * len(lowest)
+                return None
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if holds(middle) else (middle, high)

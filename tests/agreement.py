@@ -27,6 +27,9 @@ class Accepts(Protocol):
     def unmodelled(self) -> tuple[str, ...]: ...
 
     @property
+    def working_sizes(self) -> str: ...
+
+    @property
     def minimum_input(self) -> tuple[int | None, ...]: ...
 
     def accepts(self, *sizes: int, training: bool = False, batch: int = 2) -> bool: ...
@@ -61,7 +64,7 @@ def false_minimum(
 ) -> str:
     """What is wrong with `minimum_input`, "" where torch finds nothing.
 
-    In eval mode, sizes from it on run; where there is none, some large size fails.
+    In eval mode, sizes from it on run; where there is none, some large size fails, or not all were followed.
     """
     meta, minimum, chance = oracle.to_meta(model), report.minimum_input, random.Random(seed)
     rank = len(minimum)
@@ -73,7 +76,7 @@ def false_minimum(
     if len(least) == rank:
         sizes = [tuple(m + chance.choice((0, 1, 2, 3, 7, 50)) for m in least) for _ in range(6)]
         return next((f"{size} fails, minimum {minimum}" for size in sizes if not works(size)), "")
-    if least:
+    if least or "not all followed" in report.working_sizes:
         return ""
     # The set need not be a box, and an unknown number of sizes in a row may work.
     square = [(n,) * rank for n in range(260, 340)]

@@ -30,7 +30,7 @@ def report(**changes: Any) -> Any:
         "ok": False, "faults": tuple(fault(axis=axis) for axis in "DHW"), "unmodelled": (),
         "minimum_input": (8, 8, 8), "minimum_input_batch1": None, "working_sizes": ">= 8",
         "axes": ("D", "H", "W"), "model_name": "BadCNN", "capture": "torch.fx", "asked": ">= 5",
-        "proved": True, "notes": (),
+        "proved": True, "notes": (), "analysis": SimpleNamespace(complete=True),
     }  # fmt: skip
     return SimpleNamespace(**{**fields, **changes})
 

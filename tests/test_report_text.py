@@ -2,6 +2,7 @@
 
 import json
 from importlib import resources
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -132,6 +133,10 @@ def test_a_fault_says(changes, line):
         ({"notes": ("checked up to 512",)}, "note      checked up to 512"),
         ({"minimum_input_batch1": (9, 9, 9)}, "          9x9x9 to train with a batch of 1"),
         ({"minimum_input": (None,) * 3}, "minimum   none: some larger size always fails"),
+        (
+            {"minimum_input": (None,) * 3, "analysis": SimpleNamespace(complete=False)},
+            "minimum   not known: not all of the model's paths were followed",
+        ),
         ({"minimum_input": (8, None, 8)}, "minimum   8x?x8"),
     ],
 )

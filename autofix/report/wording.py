@@ -43,9 +43,11 @@ def extent(sizes: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in sizes)
 
 
-def minimum(sizes: Sequence[int | None]) -> str:
-    """The sizes from which on every size works, in words."""
+def minimum(sizes: Sequence[int | None], complete: bool) -> str:
+    """The sizes from which on every size works, in words; complete: every path of the model was followed."""
     if all(size is None for size in sizes):
+        if not complete:
+            return "not known: not all of the model's paths were followed"
         return "none: some larger size always fails"
     return extent(sizes)
 
