@@ -22,7 +22,17 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 sys.path.insert(0, str(HERE.parent / "tests"))  # the zoo of networks lives with the tests
 
-VERSIONS = ("torch", "torchvision", "monai", "numpy", "ortools", "z3-solver", "scikit-learn", "torchinfo")
+VERSIONS = (
+    "torch",
+    "torchvision",
+    "timm",
+    "monai",
+    "numpy",
+    "ortools",
+    "z3-solver",
+    "scikit-learn",
+    "torchinfo",
+)
 
 
 def arguments(description: str, **more: Mapping[str, Any]) -> argparse.Namespace:

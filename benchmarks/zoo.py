@@ -41,8 +41,9 @@ def main() -> None:
         del results[name]
     names = [name for name in chosen(everything, run) if name not in results]
     print(f"{run.zoo}: {len(everything)} architectures, {len(results)} with results, {len(names)} to run")
+    commit = common.about(run.quick)["commit"]
     for outcome in outcomes(run, names):
-        outcome["verdict"] = verdict(outcome)
+        outcome |= {"verdict": verdict(outcome), "commit": commit}
         results[outcome["name"]] = outcome
         print(f"{outcome['name']:40} {outcome['verdict']:28} {outcome['reason'][:120]}", flush=True)
         kept |= {
@@ -50,7 +51,6 @@ def main() -> None:
             "listed": {**kept.get("listed", {}), run.zoo: len(everything)},
         }
         save(file, kept)
-    save(file, kept)
     file.with_suffix(".md").write_text(page(kept), encoding="utf-8")
     print(f"wrote {file} after {time.perf_counter() - started:.0f} s")
 
@@ -150,11 +150,13 @@ def save(file: Path, kept: dict[str, Any]) -> None:
 def page(kept: dict[str, Any]) -> str:
     """The table as Markdown: counts, then each failure with its reason."""
     about = kept.get("about", {})
+    machine = about.get("machine", {})
+    host = f"{machine.get('processor')}, Python {machine.get('python')}"
     versions = ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())
     lines = [
         "# Architectures of public zoos",
         "",
-        f"{versions}. Commit {about.get('commit')}, {about.get('date')}.",
+        f"{host}. {versions}. Commit {about.get('commit')}, {about.get('date')}.",
         "",
     ]
     for zoo, results in kept.get("zoos", {}).items():
