@@ -61,6 +61,29 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
                     yield Failure(mode, piece, requirement, silent)
 
 
+def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] | None:
+    """A size of the box that is not accepted, or not soundly so, and the mode in which."""
+    for mode in analysis.modes:
+        bounds = {**box, BATCH: (2, None) if mode.training else box[BATCH]}
+        for region in (mode.accepted, mode.sound):
+            decision = region.covers(bounds)
+            if decision.holds is False:
+                lowest = {axis: low for axis, (low, _) in bounds.items()}
+                return mode.training, {**lowest, **dict(decision.point)}
+    return None
+
+
+def decided(analysis: Analysis, box: Box) -> bool:
+    """Whether the formulas prove every size of the box, silent faults included."""
+    if analysis.unmodelled or not analysis.complete:
+        return False
+    return all(
+        region.covers({**box, BATCH: (2, None) if mode.training else box[BATCH]}).holds
+        for mode in analysis.modes
+        for region in (mode.accepted, mode.sound)
+    )
+
+
 def _first_failures(mode: Mode, piece: Piece, box: Box) -> Iterator[tuple[Requirement, Point]]:
     """Requirements that are the first to fail at some size: what torch raises, never a consequence of it."""
     alive = _Alive(box, piece)

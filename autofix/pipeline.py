@@ -13,7 +13,7 @@ from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.errors import CaptureError, InternalError, UsageError
 from autofix.fault import Fault
-from autofix.findings import find_faults
+from autofix.findings import find_faults, first_failure
 from autofix.inputs import box_of, input_shapes, sizes_of
 from autofix.ladder import Followed, Plain, climb
 from autofix.meta import to_meta
@@ -101,7 +101,8 @@ def fix_model(
             return _finish(model, captured, before, request, found, strategy, inplace)
 
         return fastest(request, finish, device, inplace)
-    solution = Solution(Changes(), analysis, True) if before.ok else SOLVERS[strategy](request)
+    unchanged = Solution(Changes(), analysis, before.ok)
+    solution = unchanged if first_failure(analysis, box) is None else SOLVERS[strategy](request)
     return _finish(model, captured, before, request, solution, strategy, inplace)
 
 
@@ -169,7 +170,6 @@ def _finish(
 
 def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:
     """The repaired model read anew: its own Python may look at what was edited, and take another path."""
-    from autofix.solve.search import first_failure
 
     failing = first_failure(climb(patched, inputs, False)[1], box)
     return None if failing is None else f"at {failing[1]}, on a path that the edits open"

@@ -138,6 +138,7 @@ class SymbolicTracer(Tracer):
     ) -> None:
         super().__init__(inputs)
         self.interpreter, self.trains = interpreter, trains
+        self.device = torch.device("meta")
         self.values: dict[fx.Node, Any] = {}
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
@@ -188,7 +189,7 @@ class SymbolicTracer(Tracer):
         """What a meta tensor says of itself, sizes apart."""
         if name == "ndim":
             return value.ndim
-        return getattr(torch.empty(0, device="meta"), name)
+        return getattr(torch.empty(0, device=self.device), name)
 
     def pinned(self, value: Any, name: str) -> int:
         """A size as a number: from here on the trace stands for inputs that give this very number."""
@@ -225,6 +226,7 @@ def symbolic_program(
     Raises Untraceable, or whatever the model itself raises at this size.
     """
     tracer = SymbolicTracer(inputs, interpreter, trains)
+    tracer.device = next((p.device for p in meta.parameters()), tracer.device)
     with _python_on_symbols(meta):
         graph = tracer.trace(meta)
     return Program(tuple(tracer.sites), graph, meta, inputs, "sizes followed through the model's Python")

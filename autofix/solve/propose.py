@@ -137,9 +137,6 @@ def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptiv
     if start is None or reference is None:
         return
     source = _source(piece, start)
-    pool = _fixed_pool(piece, source) if source is not None else None
-    if pool is not None:
-        start, source = pool, _source(piece, pool)
     value = piece.meaning.values[source] if source is not None else None
     if not isinstance(value, Tensor) or value.ndim < 3:
         return
@@ -171,26 +168,6 @@ def _source(piece: Piece, site: int) -> int | None:
     return next(
         (r for r in references((call.args, call.kwargs)) if isinstance(piece.meaning.values[r], Tensor)), None
     )
-
-
-def _fixed_pool(piece: Piece, site: int) -> int | None:
-    """The pool just before, neutral operators apart."""
-    current: int | None = site
-    while current is not None:
-        row = (
-            row_of(piece.program.sites[current])
-            if piece.program.sites[current].kind.startswith("call")
-            else None
-        )
-        if row is None:
-            return None
-        if row[0].name == "average pool":
-            return current
-        source = _source(piece, current)
-        if source is None or piece.meaning.values[source] != piece.meaning.values[current]:
-            return None
-        current = source
-    return None
 
 
 def working_size(request: Request) -> dict[int, int] | None:

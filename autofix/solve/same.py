@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from autofix.analyse import Piece
 from autofix.changes import Key
-from autofix.findings import references
+from autofix.findings import decided, references
 from autofix.solve.edits import all_groups
 from autofix.solve.knobs import Group
 from autofix.solve.request import Request, Solution
-from autofix.solve.search import decided
 
 
 def same_padding(request: Request, solution: Solution) -> Solution:

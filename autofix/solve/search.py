@@ -12,6 +12,7 @@ from ortools.sat.python import cp_model
 from autofix.analyse import Analysis, Mode
 from autofix.changes import UNCHANGED, Changes, Setting
 from autofix.condition import Box
+from autofix.findings import decided, first_failure
 from autofix.size import BATCH
 from autofix.solve.knobs import Group
 from autofix.solve.model import RepairModel, Sample
@@ -96,29 +97,6 @@ def _corner(analysis: Analysis, box: Box) -> Iterator[Sample]:
     sample = sample_at(analysis, False, point)
     if sample is not None:
         yield sample
-
-
-def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] | None:
-    """A size of the box that is not accepted, or not soundly so, and the mode in which."""
-    for mode in analysis.modes:
-        bounds = {**box, BATCH: (2, None) if mode.training else box[BATCH]}
-        for region in (mode.accepted, mode.sound):
-            decision = region.covers(bounds)
-            if decision.holds is False:
-                lowest = {axis: low for axis, (low, _) in bounds.items()}
-                return mode.training, {**lowest, **dict(decision.point)}
-    return None
-
-
-def decided(analysis: Analysis, box: Box) -> bool:
-    """Whether the formulas prove every size of the box, silent faults included."""
-    if analysis.unmodelled or not analysis.complete:
-        return False
-    return all(
-        region.covers({**box, BATCH: (2, None) if mode.training else box[BATCH]}).holds
-        for mode in analysis.modes
-        for region in (mode.accepted, mode.sound)
-    )
 
 
 def sample_at(analysis: Analysis, training: bool, point: Mapping[int, int]) -> Sample | None:

@@ -7,12 +7,12 @@ from typing import Final
 
 from autofix.analyse import Analysis
 from autofix.changes import Changes
-from autofix.findings import Failure, failures
+from autofix.findings import Failure, decided, failures, first_failure
 from autofix.solve.edits import feasible, fewest_edits
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
 from autofix.solve.request import Request, Solution
 from autofix.solve.same import same_padding
-from autofix.solve.search import Found, NotFound, decided
+from autofix.solve.search import Found, NotFound
 from autofix.solve.words import refusal, static_proof
 
 MOST_INSERTS: Final = 200
@@ -114,7 +114,7 @@ def preserve(request: Request) -> Solution:
     changes = Changes()
     for _ in range(MOST_INSERTS):
         analysis = request.analyse(changes)
-        if decided(analysis, request.box):
+        if first_failure(analysis, request.box) is None:
             return Solution(changes, analysis, False)
         more = _next(analysis, request)
         if more is None or more.inserts == changes.inserts:
