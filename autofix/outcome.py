@@ -89,9 +89,12 @@ class Report:
         point = {BATCH: batch, **dict(enumerate(sizes))}
         mode = self.analysis.modes[training]
         piece = mode.piece_at(point)
-        if piece is None or piece.meaning.unmodelled:
+        if piece is None:
             return self._runs(point, training)
-        return bool(mode.accepts(point))
+        # What a rule refuses stays refused beside a site without one: a meta run sees no values of indices.
+        if not bool(mode.accepts(point)):
+            return False
+        return not piece.meaning.unmodelled or self._runs(point, training)
 
     def _runs(self, point: dict[int, int], training: bool) -> bool:
         program = self.analysis.evaluating.pieces[0].program
