@@ -243,9 +243,18 @@ def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
         return follows(piece.program, piece.meaning, working, mode.training)
     mode.pieces[0].program.root.train(mode.training)
     for point in points[:4]:
-        if mode.piece_at(point) is not None and runs(mode.pieces[0].program.root, inputs, point) is None:
+        piece = mode.piece_at(point)
+        if piece is None or _refuses_empty(mode, piece, point):
+            continue
+        if runs(mode.pieces[0].program.root, inputs, point) is None:
             return f"the model works at {point[0]}, its trace does not"
     return None
+
+
+def _refuses_empty(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
+    """Whether a tensor without elements is refused, which the meta device lets pass in some operators."""
+    required = mode.required(piece, silent=False)
+    return any(r.code is Code.EMPTY and not bool(r.condition.at(point)) for r in required)
 
 
 def _any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:

@@ -39,3 +39,16 @@ def test_what_a_rule_refuses_stays_refused_beside_a_site_without_one():
     meta = oracle.to_meta(Unpooled())
     for size in ((8, 8), (9, 9), (8, 77), (9, 78), (33, 33)):
         assert report.accepts(*size) == oracle.runs(meta, (2, 3, *size))
+
+
+class AlwaysEmpty(nn.Module):
+    """Averages over nothing at every size, which the meta device lets pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(F.adaptive_avg_pool3d(x, 2)[:, :, :0], size=(8, 8, 8), mode="area")
+
+
+def test_a_network_that_works_nowhere_is_described_although_the_meta_device_runs_it():
+    report = check_model(AlwaysEmpty(), input_shape=(1, 3, "D", "H", "W"))
+    assert report.working_sizes == "none"
+    assert not report.accepts(64, 64, 64)
