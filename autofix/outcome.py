@@ -129,7 +129,7 @@ class Report:
     def _minimum(self, mode: Mode, batch: int) -> tuple[int | None, ...]:
         nowhere: tuple[int | None, ...] = (None,) * len(self.axes)
         accepted = mode.accepted
-        if accepted.empty:
+        if accepted.empty or self.unmodelled:
             return nowhere
         if not self.analysis.complete:
             return self._minimum_equal(mode, batch)

@@ -76,7 +76,7 @@ def false_minimum(
     if len(least) == rank:
         sizes = [tuple(m + chance.choice((0, 1, 2, 3, 7, 50)) for m in least) for _ in range(6)]
         return next((f"{size} fails, minimum {minimum}" for size in sizes if not works(size)), "")
-    if least or "not all followed" in report.working_sizes:
+    if least or "not all followed" in report.working_sizes or report.unmodelled:
         return ""
     # The set need not be a box, and an unknown number of sizes in a row may work.
     square = [(n,) * rank for n in range(260, 340)]

@@ -15,10 +15,21 @@ from torchvision_ops import ensure_torchvision
 
 from autofix import CaptureError, check_model
 
-HAS_TORCHVISION = ensure_torchvision()
-CLASSIFIERS = zoo.torchvision_classifiers() if HAS_TORCHVISION else {}
-OTHERS = {**zoo.torchvision_segmentation(), **zoo.torchvision_video()} if HAS_TORCHVISION else {}
+ensure_torchvision()
+CLASSIFIERS = zoo.torchvision_classifiers()
+OTHERS = {**zoo.torchvision_segmentation(), **zoo.torchvision_video()}
 MONAI = zoo.monai_networks()
+
+# One of each family that zoo.FAST leaves out, and networks that check in about a second.
+SIBLINGS = ("maxvit_t", "swin_t", "mnasnet1_0", "regnet_y_8gf", "fcn_resnet50", "r3d_18", "s3d")
+QUICK = (
+    *("UNet", "UNet res", "UNet strides", "AttentionUnet", "VNet", "SegResNet"),
+    *("SegResNetDS", "DynUNet", "DenseNet", "SENet", "AHNet", "RegUNet"),
+)
+CHOSEN = [n for n in {**CLASSIFIERS, **OTHERS} if n not in zoo.FAST and (FULL or n in SIBLINGS)]
+MEDICAL = [
+    n for n in MONAI if FULL or n in {f"{q} 2d" for q in QUICK} | {"UNet 3d", "VNet 3d", "DenseNet 3d"}
+]
 
 BATCHES, PER_BATCH = 50, 10
 
@@ -26,20 +37,16 @@ BATCHES, PER_BATCH = 50, 10
 @pytest.mark.parametrize("name", zoo.FAST)
 def test_torchvision_classifiers(name: str) -> None:
     """One or two of each family, thoroughly."""
-    if not HAS_TORCHVISION:
-        pytest.skip("torchvision is not installed")
     agrees(CLASSIFIERS[name], 24)
 
 
-@pytest.mark.parametrize("name", [name for name in {**CLASSIFIERS, **OTHERS} if name not in zoo.FAST])
+@pytest.mark.parametrize("name", CHOSEN)
 def test_all_of_torchvision(name: str) -> None:
     """The rest, at a few sizes."""
-    if not FULL and not name.endswith(("_t", "50", "_18", "large", "s3d", "vgg16_bn", "b_16", "v2_s")):
-        pytest.skip("a sibling is checked; AUTOFIX_FULL=1 checks all")
     agrees({**CLASSIFIERS, **OTHERS}[name], 4)
 
 
-@pytest.mark.parametrize("name", MONAI)
+@pytest.mark.parametrize("name", MEDICAL)
 def test_monai(name: str) -> None:
     """MONAI's networks, 2d and 3d. What cannot be captured yet must be refused, not answered."""
     agrees(MONAI[name], 8, may_refuse=True)
@@ -50,13 +57,12 @@ def test_networks_as_written(name: str) -> None:
     """Against the oracle, and against what is known by reasoning."""
     entry = NETS[name]
     model = entry.make()
-    with within(60):
+    with within(180):
         try:
             report = check_model(model, input_shape=entry.template)
         except CaptureError:
-            if entry.plain:
-                raise
-            pytest.skip("not captured, and says so")
+            assert not entry.plain
+            return  # a clear refusal, where plain tracing cannot follow
         rank = len(report.axes)
         questions = telling_questions(report, rank, 1, 20)
     assert not disagreements(model, entry.template, report, questions, entry.dtypes)
@@ -70,8 +76,6 @@ def test_networks_as_written(name: str) -> None:
 @pytest.mark.parametrize("least", sorted(zoo.FROM.items()))
 def test_known_minima(least: tuple[str, int]) -> None:
     """Values published by those who met them."""
-    if not HAS_TORCHVISION:
-        pytest.skip("torchvision is not installed")
     name, size = least
     report = check_model(CLASSIFIERS[name].build())
     assert report.minimum_input == (size, size)
@@ -80,8 +84,6 @@ def test_known_minima(least: tuple[str, int]) -> None:
 
 def test_train_with_one_image_asks_for_more() -> None:
     """ResNet-18: one pixel is enough in eval mode; in train mode one image leaves batch norm one value."""
-    if not HAS_TORCHVISION:
-        pytest.skip("torchvision is not installed")
     report = check_model(CLASSIFIERS["resnet18"].build())
     sizes = range(1, 81)
     assert [n for n in sizes if report.accepts(n, n, training=True, batch=1)] == list(range(33, 81))
@@ -95,7 +97,7 @@ def test_random_networks(batch: int) -> None:
     for seed in range(batch * PER_BATCH, (batch + 1) * PER_BATCH):
         network = random_network(seed)
         model = network.build()
-        with within(60):
+        with within(180):
             report = check_model(model, input_shape=network.template)
             described += not report.unmodelled
             questions = telling_questions(report, network.rank, seed, 10)
@@ -110,13 +112,12 @@ def agrees(entry: zoo.Entry, count: int, may_refuse: bool = False) -> None:
     model = entry.build()
     rank = len(entry.template) - 2
     largest = 80 if rank < 3 else 40
-    with within(60):
+    with within(180):
         try:
             report = check_model(model, input_shape=entry.template)
         except CaptureError:
-            if not may_refuse:
-                raise
-            pytest.skip("not captured, and says so")
+            assert may_refuse
+            return
         questions = telling_questions(report, rank, 1, count, largest)
     assert not disagreements(model, entry.template, report, questions)
     assert not false_minimum(model, entry.template, report, 1)

@@ -113,7 +113,10 @@ def facts(report: Report) -> Text:
     """What holds for the model as a whole: the sizes it takes, how that is known, what is not."""
     rows = [
         ("works at", report.working_sizes),
-        ("minimum", wording.minimum(report.minimum_input, report.analysis.complete)),
+        (
+            "minimum",
+            wording.minimum(report.minimum_input, report.analysis.complete and not report.unmodelled),
+        ),
         ("", _batch_one(report)),
         ("known by", f"{report.capture}, {'proved' if report.proved else 'not proved'}"),
         *(("no rule", site) for site in report.unmodelled),
@@ -215,7 +218,12 @@ def _fix_facts(fix: Fix) -> Text:
     rows = [
         ("worked at", fix.before.working_sizes),
         ("works at", fix.report.working_sizes),
-        ("minimum", wording.minimum(fix.report.minimum_input, fix.report.analysis.complete)),
+        (
+            "minimum",
+            wording.minimum(
+                fix.report.minimum_input, fix.report.analysis.complete and not fix.report.unmodelled
+            ),
+        ),
         ("search", f"{fix.strategy}, {fix.solve}" if fix.solve else fix.strategy),
         ("ran", fix.ran),
         *(("no rule", site) for site in fix.report.unmodelled),
