@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import keyword
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -76,9 +77,25 @@ def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphM
             _insert(graph, node, insertion, source)
     for node in graph.nodes:
         node.type = None  # an annotation kept as text has no name in the code that is generated
+        if node.op in ("call_module", "get_attr"):
+            node.target = _speakable(recording.root, str(node.target))
     graph.eliminate_dead_code(_is_impure)
     graph.lint()
     return fx.GraphModule(recording.root, graph, name)
+
+
+def _speakable(root: nn.Module, path: str) -> str:
+    """A path that Python code can say: a layer named as a keyword is reached by another name too."""
+    owner: Any = root
+    parts = []
+    for part in path.split("."):
+        name = f"{part}_" if keyword.iskeyword(part) else part
+        following = getattr(owner, part)
+        if name != part:
+            owner.__dict__[name] = following
+        parts.append(name)
+        owner = following
+    return ".".join(parts)
 
 
 def _is_impure(node: fx.Node) -> bool:

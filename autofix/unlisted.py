@@ -19,7 +19,11 @@ def list_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
                 continue
             for key, layer in _entries(value):
                 name = f"{attribute}_{key}"
-                if isinstance(layer, nn.Module) and layer not in known and not hasattr(owner, name):
+                if not isinstance(layer, nn.Module) or layer in known:
+                    continue
+                if owner.__dict__.get(name) is layer:  # listed before
+                    del owner.__dict__[name]
+                if not hasattr(owner, name):
                     owner.add_module(name, layer)
                     added.append((owner, name))
     return added
