@@ -47,6 +47,10 @@ class Mode:
             r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)
         ]
 
+    def accepted_on(self, piece: Piece) -> Region:
+        """Where torch raises nothing, among the sizes that take this path."""
+        return region(r.condition for r in self.required(piece, silent=False))
+
     @cached_property
     def accepted(self) -> Region | Patchwork:
         """Where torch raises nothing, among the sizes that are described."""

@@ -54,8 +54,8 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
             if not everywhere:
                 for requirement, point in _first_failures(mode, piece, bounds):
                     yield Failure(mode, piece, requirement, point)
+            inside = _both(piece.domain, mode.accepted_on(piece))
             for requirement in dict.fromkeys(mode.required(piece, silent=True)):
-                inside = _both(piece.domain, mode.accepted)
                 silent = _failing_where(requirement.condition, inside, bounds)
                 if silent is not None:
                     yield Failure(mode, piece, requirement, silent)
@@ -147,8 +147,17 @@ class _Alive:
         return point
 
 
-def _both(domain: Region, accepted: Region | Patchwork) -> Callable[[Mapping[int, Any]], Any]:
-    return lambda point: domain.at(point) & accepted.at(point)
+def _both(domain: Region, accepted: Region) -> Callable[[Mapping[int, Any]], Any]:
+    """Whether points are in both; asked of the same grid for each requirement, it is worked out once."""
+    known: dict[tuple[tuple[int, bytes], ...], Any] = {}
+
+    def inside(point: Mapping[int, Any]) -> Any:
+        key = tuple((axis, np.asarray(sizes).tobytes()) for axis, sizes in point.items())
+        if key not in known:
+            known[key] = domain.at(point) & accepted.at(point)
+        return known[key]
+
+    return inside
 
 
 def _failing_where(condition: Condition, inside: Any, box: Box) -> Point | None:
