@@ -16,7 +16,7 @@ from autofix.fault import Code, Fault, Step
 from autofix.interpret import Requirement
 from autofix.ops.base import Tensor
 from autofix.program import Program, Ref
-from autofix.region import Patchwork, Region
+from autofix.region import Region
 from autofix.size import BATCH, at
 
 Point = dict[int, int]
