@@ -244,17 +244,17 @@ def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
     mode.pieces[0].program.root.train(mode.training)
     for point in points[:4]:
         piece = mode.piece_at(point)
-        if piece is None or _refuses_empty(mode, piece, point):
+        if piece is None or _refuses_values(mode, piece, point):
             continue
         if runs(mode.pieces[0].program.root, inputs, point) is None:
             return f"the model works at {point[0]}, its trace does not"
     return None
 
 
-def _refuses_empty(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
-    """Whether a tensor without elements is refused, which the meta device lets pass in some operators."""
+def _refuses_values(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
+    """Whether an empty tensor or an index is refused, which the meta device, without values, may let pass."""
     required = mode.required(piece, silent=False)
-    return any(r.code is Code.EMPTY and not bool(r.condition.at(point)) for r in required)
+    return any(r.code in (Code.EMPTY, Code.INDEX) and not bool(r.condition.at(point)) for r in required)
 
 
 def _any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
