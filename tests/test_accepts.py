@@ -105,7 +105,8 @@ def test_random_networks(batch: int) -> None:
             try:
                 report = check_model(model, input_shape=network.template)
             except CaptureError as refusal:
-                assert STRIDES in str(refusal)
+                if STRIDES not in str(refusal):
+                    raise
                 continue
             described += not report.unmodelled
             questions = telling_questions(report, network.rank, seed, 10)
