@@ -38,7 +38,7 @@ class Case:
 
 def cases(quick: bool) -> Iterator[Case]:
     """Medical 3d, classification 2d, video, and 1d audio and EEG."""
-    from zoo import torchvision_classifiers, torchvision_video
+    from published import torchvision_classifiers, torchvision_video
 
     image, video = torchvision_classifiers(), torchvision_video()
     yield Case("EEG 1d", eeg, (1, 22, "L"), 128, 1024, 400)

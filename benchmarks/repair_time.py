@@ -27,7 +27,7 @@ QUICK = ("squeezenet1_0", "resnet18")
 
 def networks(quick: bool) -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
     """Name, maker and input shape: torchvision's classifiers that fx can trace, and chains."""
-    from zoo import torchvision_classifiers
+    from published import torchvision_classifiers
 
     for name, entry in torchvision_classifiers().items():
         if not quick or name in QUICK:

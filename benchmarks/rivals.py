@@ -182,7 +182,7 @@ def describe(works: list[bool]) -> str:
 
 def main() -> None:
     """Measure, print, write."""
-    from zoo import monai_networks, torchvision_classifiers
+    from published import monai_networks, torchvision_classifiers
 
     logging.disable(logging.WARNING)
     run, started = common.arguments(__doc__ or ""), time.perf_counter()

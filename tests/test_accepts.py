@@ -6,8 +6,8 @@ others, in eval and in train mode.
 
 from __future__ import annotations
 
+import published
 import pytest
-import zoo
 from agreement import FULL, disagreements, false_minimum, telling_questions, within
 from nets_as_written import NETS
 from networks import random_network
@@ -16,17 +16,17 @@ from torchvision_ops import ensure_torchvision
 from autofix import CaptureError, check_model
 
 ensure_torchvision()
-CLASSIFIERS = zoo.torchvision_classifiers()
-OTHERS = {**zoo.torchvision_segmentation(), **zoo.torchvision_video()}
-MONAI = zoo.monai_networks()
+CLASSIFIERS = published.torchvision_classifiers()
+OTHERS = {**published.torchvision_segmentation(), **published.torchvision_video()}
+MONAI = published.monai_networks()
 
-# One of each family that zoo.FAST leaves out, and networks that check in about a second.
+# One of each family that published.FAST leaves out, and networks that check in about a second.
 SIBLINGS = ("maxvit_t", "swin_t", "mnasnet1_0", "regnet_y_8gf", "fcn_resnet50", "r3d_18", "s3d")
 QUICK = (
     *("UNet", "UNet res", "UNet strides", "AttentionUnet", "VNet", "SegResNet"),
     *("SegResNetDS", "DynUNet", "DenseNet", "SENet", "AHNet", "RegUNet"),
 )
-CHOSEN = [n for n in {**CLASSIFIERS, **OTHERS} if n not in zoo.FAST and (FULL or n in SIBLINGS)]
+CHOSEN = [n for n in {**CLASSIFIERS, **OTHERS} if n not in published.FAST and (FULL or n in SIBLINGS)]
 MEDICAL = [
     n for n in MONAI if FULL or n in {f"{q} 2d" for q in QUICK} | {"UNet 3d", "VNet 3d", "DenseNet 3d"}
 ]
@@ -38,7 +38,7 @@ BATCHES, PER_BATCH = 50, 10
 STRIDES = "view size is not compatible"
 
 
-@pytest.mark.parametrize("name", zoo.FAST)
+@pytest.mark.parametrize("name", published.FAST)
 def test_torchvision_classifiers(name: str) -> None:
     """One or two of each family, thoroughly."""
     agrees(CLASSIFIERS[name], 24)
@@ -77,7 +77,7 @@ def test_networks_as_written(name: str) -> None:
                 assert report.accepts(*size) == entry.known(*size), size
 
 
-@pytest.mark.parametrize("least", sorted(zoo.FROM.items()))
+@pytest.mark.parametrize("least", sorted(published.FROM.items()))
 def test_known_minima(least: tuple[str, int]) -> None:
     """Values published by those who met them."""
     name, size = least
@@ -116,7 +116,7 @@ def test_random_networks(batch: int) -> None:
     assert described >= PER_BATCH - 3, "operators without a rule must stay rare"
 
 
-def agrees(entry: zoo.Entry, count: int, may_refuse: bool = False) -> None:
+def agrees(entry: published.Entry, count: int, may_refuse: bool = False) -> None:
     """No disagreement at the telling sizes of a published network."""
     model = entry.build()
     rank = len(entry.template) - 2
