@@ -165,6 +165,9 @@ def _finish(
         verdict=verdict,
         solve="; ".join(solution.notes),
         original=None if inplace else model,
+        reference=request.reference,
+        allow=request.allow,
+        frozen=request.frozen,
     )
 
 

@@ -28,6 +28,7 @@ class Fix:
     proved:       a certificate covers every size asked for
     before, report: of the model as it was, and repaired
     original:     the model as it was, which source is written from; None where it was changed in place
+    reference, allow, frozen: as they were asked for
     """
 
     model: nn.Module = field(repr=False)
@@ -41,6 +42,9 @@ class Fix:
     verdict: Verdict = field(repr=False)
     solve: str = ""
     original: nn.Module | None = field(default=None, repr=False)
+    reference: tuple[int, ...] = ()
+    allow: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     @cached_property
     def graph_module(self) -> fx.GraphModule:

@@ -64,6 +64,9 @@ def _asked_again(fix: Fix, strategy: str) -> Fix:
         "min_input": lows,
         "input_shape": inputs.shapes,
         "time_limit": SECONDS,
+        "reference": fix.reference or None,
+        "allow": fix.allow or None,
+        "frozen": fix.frozen,
         **bounded,
     }
     return fix_model(fix.original, strategy=strategy, **asked)

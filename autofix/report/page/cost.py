@@ -64,13 +64,24 @@ def reference(fix: Fix) -> tuple[int, ...]:
     return lows
 
 
+def _asked_reference(fix: Fix) -> tuple[int, ...]:
+    """The reference size, where one was given that the search would not have taken by itself."""
+    lows = [fix.before.box[axis][0] for axis in range(len(fix.before.axes))]
+    usual = tuple(
+        max(low, minimum or low) for low, minimum in zip(lows, fix.before.minimum_input, strict=True)
+    )
+    return fix.reference if fix.reference != usual else ()
+
+
 def _sizes(fix: Fix) -> dict[str, tuple[int, ...]]:
     axes = range(len(fix.before.axes))
     lowest = tuple(fix.before.box[axis][0] for axis in axes)
     largest = [fix.before.box[axis][1] for axis in axes]
     bounded = tuple(size for size in largest if size is not None)
-    works = reference(fix)
+    asked, works = _asked_reference(fix), reference(fix)
     sizes = {"smallest size asked for": lowest, "smallest size that worked before": works}
+    if asked:
+        sizes["reference size"] = works = asked
     if len(bounded) == len(largest):
         sizes["largest size asked for"] = bounded
     else:
