@@ -31,7 +31,7 @@ minimum   8x8x8
 known by  torch.fx, proved"""
 
 FIX = """\
-BadCNN: 1 edit and 1 insert make every size >= 5 work (proved; no smaller repair exists)
+BadCNN: 1 edit and 1 insert make every size >= 5 work (proved; no edits alone suffice, each insert is needed)
 
 edit: conv2 (Conv3d): padding 0 -> 1
   --> /models/mri.py:17

@@ -192,7 +192,7 @@ def _fix_verdict(fix: Fix) -> Text:
 
 
 def _claims(fix: Fix) -> str:
-    optimal = "no smaller repair exists" if fix.optimal else "a smaller repair may exist"
+    optimal = wording.optimality(fix)
     return f"{'proved' if fix.proved else 'not proved'}; {optimal}"
 
 

@@ -133,3 +133,10 @@ def sentence(fault: Fault) -> str:
 def rule(fault: Fault) -> str:
     """What must hold there: `kernel fits the padded input`; or torch's own message."""
     return fault.message.removesuffix(numbers(fault)).removesuffix(": ")
+
+
+def optimality(fix: Fix) -> str:
+    """What the search proved of the repair's size: other kinds of inserts are not compared."""
+    if not fix.optimal:
+        return "a smaller repair may exist"
+    return "no edits alone suffice, each insert is needed" if fix.inserts else "no smaller repair exists"

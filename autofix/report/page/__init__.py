@@ -142,7 +142,7 @@ def _verdict(fix: Fix) -> Verdict:
         verb = "makes" if len(found) == 1 else "make"
         sentence = f"{by[0].upper()}{by[1:]} {verb} {fix.report.model_name} work at {asked}."
     proved = "Proved for every one of these sizes" if fix.proved else "Ran, but not proved for every size"
-    optimal = "no smaller repair exists" if fix.optimal else "a smaller repair may exist"
+    optimal = wording.optimality(fix)
     claim = f"{proved}; {optimal}." if found else f"{proved}."
     alters = [change for change in found if change.safety is Safety.CHANGES_OUTPUTS]
     return Verdict(sentence, claim, fix.proved, wording.SAFETY[Safety.CHANGES_OUTPUTS] if alters else "")
