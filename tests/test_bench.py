@@ -94,7 +94,6 @@ def test_flops_of_what_does_not_run():
 
 def test_command_line(tmp_path, capsys):
     """The table, and the same numbers as JSON, CSV and a picture."""
-    pytest.importorskip("matplotlib")
     files = {name: tmp_path / f"out.{name}" for name in ("json", "csv", "png")}
     code = main(
         [
