@@ -183,7 +183,7 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
     live: dict[int, frozenset[int]] = {}  # site -> the calls and inputs that its tensors come from
     for site, value in zip(program.sites, meaning.values, strict=True):
         sources = tuple(live[ref] for ref in references((site.args, site.kwargs)) if ref in live)
-        lives = site.kind == "placeholder" or bool(sources)
+        lives = site.kind == "placeholder" or site.module is not None or bool(sources)
         if lives and _has_tensor(value):
             takes_apart = site.kind == "call_function" and not _computes(site, meaning)
             live[site.index] = frozenset[int]().union(*sources) if takes_apart else frozenset({site.index})
@@ -191,7 +191,7 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
             continue
         before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))
         after = _materialise(value, point)
-        if site.module is not None or (lives and _computes(site, meaning) and _shapes(after)):
+        if site.module is not None or (sources and _computes(site, meaning) and _shapes(after)):
             events.append(Event(site.module, site.name, before, after, site.index, sources))
     return events
 

@@ -39,7 +39,9 @@ def find_faults(analysis: Analysis, box: Box) -> tuple[Fault, ...]:
     for failure in failures(analysis, box):
         fault = describe_fault(failure, analysis.inputs.axes)
         key = fault.code, fault.site, fault.axis, fault.message
-        if key in found and found[key][1].mode != fault.mode:
+        if key not in found or found[key][1].mode == fault.mode:
+            fault = replace(fault, chain=chain(failure.piece, failure.requirement.site, failure.point))
+        else:
             fault = replace(found[key][1], mode="both")
         found[key] = (failure.requirement.site, fault)
     return tuple(fault for _, fault in sorted(found.values(), key=lambda item: item[0]))
@@ -207,7 +209,7 @@ def _look(bounds: tuple[int, int | None], axes: int) -> Any:
 
 
 def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
-    """The fault in words and numbers, at one failing size."""
+    """The fault in words and numbers, at one failing size; without the chain that led to it."""
     mode, piece, requirement, point = failure.mode, failure.piece, failure.requirement, failure.point
     site = piece.program.sites[requirement.site]
     needs, gets = (None if d is None else int(at(d, point)) for d in (requirement.needs, requirement.gets))
@@ -224,7 +226,6 @@ def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
         mode="train" if mode.training else "eval",
         silent=requirement.silent,
         called_at=site.location,
-        chain=chain(piece, requirement.site, point),
     )
 
 
@@ -239,16 +240,16 @@ def chain(piece: Piece, site: int, point: Mapping[int, int]) -> tuple[Step, ...]
     """The sizes that led to a site: each earlier site on its first input's path that changed them."""
     steps: list[Step] = []
     current = _first_input(piece.program, piece, site)
+    after = () if current is None else spatial_sizes(piece.meaning.values[current], point)
     while current is not None:
-        before = _first_input(piece.program, piece, current)
-        if before is not None:
-            sizes = (
-                spatial_sizes(piece.meaning.values[before], point),
-                spatial_sizes(piece.meaning.values[current], point),
-            )
-            if sizes[0] != sizes[1]:
-                steps.append(Step(piece.program.label(current), piece.program.sites[current].op_name, *sizes))
-        current = before
+        source = _first_input(piece.program, piece, current)
+        if source is not None:
+            before = spatial_sizes(piece.meaning.values[source], point)
+            if before != after:
+                called = piece.program.sites[current]
+                steps.append(Step(called.name, called.op_name, before, after))
+            after = before
+        current = source
     return tuple(reversed(steps))
 
 

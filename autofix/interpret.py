@@ -84,17 +84,21 @@ class Interpreter:
 
     def step(self, site: Site) -> Any:
         """The value of the next site."""
-        self.site = site
         self.sites.append(site)
-        try:
-            value = _evaluate(self, site)
-        except Refused as refusal:
-            self.require(NEVER, Code.REFUSED, str(refusal))
-            value = UNKNOWN
-        except Unmodelled as reason:
-            self.unmodelled[site.index], value = str(reason), UNKNOWN
+        value = self.value_of(site)
         self.values.append(value)
         return value
+
+    def value_of(self, site: Site) -> Any:
+        """The value of a site whose arguments are known."""
+        self.site = site
+        try:
+            return _evaluate(self, site)
+        except Refused as refusal:
+            self.require(NEVER, Code.REFUSED, str(refusal))
+        except Unmodelled as reason:
+            self.unmodelled[site.index] = str(reason)
+        return UNKNOWN
 
     def require(
         self,

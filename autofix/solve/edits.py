@@ -13,9 +13,8 @@ from autofix.size import BATCH, Size, at
 from autofix.solve.cost import multiply_adds
 from autofix.solve.joins import kept_strides
 from autofix.solve.knobs import Group, groups_of, without_stride
-from autofix.solve.model import RepairModel
 from autofix.solve.request import Request
-from autofix.solve.search import Found, NotFound, Question, sample_at, search, settled_as_infeasible
+from autofix.solve.search import Found, NotFound, Question, sample_at, search
 
 
 def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Found | NotFound:
@@ -38,11 +37,12 @@ def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Fou
 
 def feasible(request: Request, changes: Changes, hard: NotFound) -> NotFound | None:
     """Whether edits can do the rest at the few sizes that were hard so far; the refusal where they cannot."""
+    from autofix.solve.tiers import impossible  # OR-Tools takes long to import
+
     analysis = request.analyse(changes)
     samples = [again for old in hard.samples if (again := sample_at(analysis, old.training, old.point))]
     for shared in (True, False):
-        model = RepairModel(all_groups(request, shared), samples, False, changes)
-        if not settled_as_infeasible(model, request.deadline):
+        if not impossible(all_groups(request, shared), samples, changes, request.deadline):
             return None
     return NotFound(tuple(samples), True, "no setting works at all of these sizes")
 

@@ -52,6 +52,15 @@ class Group:
         return alike and len(set(self.shape)) == 1 and len(set(self.dilation)) == 1
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A size at which the repaired model must work, and the path that is taken there."""
+
+    piece: Piece
+    training: bool
+    point: Mapping[int, int]
+
+
 def without_stride(group: Group) -> Group:
     """The group, with its stride as it is."""
     return replace(group, adjustable=tuple(a for a in group.adjustable if a.knob.name != "stride"))
@@ -120,3 +129,12 @@ def _adjustable(knob: Knob, hyper: Mapping[str, Any], rank: int) -> Adjustable |
         {v: knob.kind(hyper, axis, v) if v != old[axis] else 0 for v in domains[axis]} for axis in axes
     )
     return Adjustable(knob, old, domains, kinds)
+
+
+def sees(n: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
+    """Whether every output of a window over n elements sees at least one of them."""
+    count = (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    return all(
+        any(0 <= start + tap * dilation < n for tap in range(kernel))
+        for start in range(-padding, -padding + count * stride, stride)
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from autofix.analyse import Piece
 from autofix.changes import Changes, Key, Setting
 from autofix.condition import Condition
 from autofix.fault import Code
@@ -17,16 +16,7 @@ from autofix.ops.base import Tensor, Unmodelled
 from autofix.program import Site
 from autofix.size import Dim, at
 from autofix.solve.expr import Builder, Expr, Infeasible
-from autofix.solve.knobs import Group
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A size at which the repaired model must work, and the path that is taken there."""
-
-    piece: Piece
-    training: bool
-    point: Mapping[int, int]
+from autofix.solve.knobs import Group, Sample, sees
 
 
 @dataclass(frozen=True)
@@ -159,7 +149,7 @@ class RepairModel:
             self.builder.model.add(worst >= rank)
         return worst
 
-    def setting(self, solver: cp_model.CpSolver) -> Setting:
+    def setting(self, solver: cp_model.CpSolver | cp_model.CpSolverSolutionCallback) -> Setting:
         """What a solution changes."""
         result: dict[Any, dict[str, tuple[int, ...]]] = {}
         for choice in self.choices:
@@ -177,15 +167,6 @@ class RepairModel:
                 literals[value].negated() for literals, value in zip(choice.literals, values, strict=True)
             ]
         self.builder.model.add_bool_or(chosen)
-
-
-def sees(n: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
-    """Whether every output of a window over n elements sees at least one of them."""
-    count = (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    return all(
-        any(0 <= start + tap * dilation < n for tap in range(kernel))
-        for start in range(-padding, -padding + count * stride, stride)
-    )
 
 
 def _argument(choice: Choice) -> Any:

@@ -22,6 +22,7 @@ from autofix.solve.request import Request
 JOINS = (Code.JOIN, Code.BROADCAST)
 HEADS = (Code.HEAD, Code.RESHAPE, Code.BATCH)
 SEEN: Final = 512  # sizes that are looked at where no horizon is known
+NOWHERE: Final = ([False, False], Growth(0, 1, 0))
 KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
 
 Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
@@ -233,11 +234,13 @@ def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool],
         return [all(curve(n) for curve in curves) for n in sizes], growth
     working = working_size(request)
     if working is None:
-        return [False, False], Growth(0, 1, 0)
+        return NOWHERE
     point: dict[int, Any] = {**working, axis: np.arange(1, SEEN + 1)}
     inside = np.logical_and.reduce([np.broadcast_to(mode.accepts(point), SEEN) for mode in analysis.modes])
     late = inside[SEEN // 2 :]
-    period = next((p for p in range(1, SEEN // 4) if np.array_equal(late[p:], late[:-p])), SEEN // 4)
+    period = next((p for p in range(1, SEEN // 4) if np.array_equal(late[p:], late[:-p])), None)
+    if period is None:
+        return NOWHERE
     breaks = np.flatnonzero(inside[period:] != inside[:-period])
     return inside.tolist(), Growth(int(breaks[-1]) + 1 if len(breaks) else 0, period, 0)
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
-
-from ortools.sat.python import cp_model
 
 from autofix.analyse import Analysis, Mode
 from autofix.changes import UNCHANGED, Changes, Setting
 from autofix.condition import Box
 from autofix.findings import decided, first_failure
 from autofix.size import BATCH
-from autofix.solve.knobs import Group
-from autofix.solve.model import RepairModel, Sample
+from autofix.solve.knobs import Group, Sample
+from autofix.solve.walk import TooMany, shortest
 
 MOST_ROUNDS: Final = 400
-MOST_TIES: Final = 24  # equally good settings that are compared by cost
+MOST_TIES: Final = 12  # equally good settings that are compared by cost
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,12 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
     samples = list(_corner(original, question.box))
     optimal, blocked = True, list[Setting]()
     for rounds in range(1, MOST_ROUNDS):
-        model = RepairModel(question.groups, samples, question.tied, question.changes)
-        for setting in (*question.excluded, *blocked):
-            model.forbid(setting)
-        answer, proved = _best(model, question)
+        equals, proved = _optima(question, samples, (*question.excluded, *blocked))
         optimal = optimal and proved
-        if answer is None:
+        if not equals:
             why = "no setting works at all of these sizes" if proved else "the time limit was reached"
             return NotFound(tuple(samples), proved and not blocked, why)
+        answer = _cheapest(equals, question)
         analysis = question.analyse(answer)
         failing = first_failure(analysis, question.box)
         if failing is None:
@@ -106,44 +103,27 @@ def sample_at(analysis: Analysis, training: bool, point: Mapping[int, int]) -> S
     return None if piece is None else Sample(piece, training, dict(point))
 
 
-def _best(model: RepairModel, question: Question) -> tuple[Setting | None, bool]:
-    """The best setting at the samples, and whether the solver proved that it is."""
-    if not model.feasible:
-        return None, True
-    proved, setting = True, None
-    cp: Any = model.builder.model  # some of its methods have no types
-    for tier in model.tiers:
-        if isinstance(tier, int):
-            continue
-        cp.minimize(tier)
-        solver, status = _solve(model, question)
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return setting, proved and status == cp_model.INFEASIBLE
-        proved = proved and status == cp_model.OPTIMAL
-        setting = model.setting(solver)
-        cp.clear_objective()
-        cp.add(tier <= round(solver.objective_value))
-    if setting is None:
-        solver, status = _solve(model, question)
-        return (
-            (model.setting(solver), True)
-            if status == cp_model.OPTIMAL
-            else (None, status == cp_model.INFEASIBLE)
-        )
-    return _cheapest(model, question, setting) if setting else setting, proved
+def _optima(
+    question: Question, samples: Sequence[Sample], excluded: Sequence[Setting]
+) -> tuple[list[Setting], bool]:
+    """Settings that work at the samples and are equal in every tier; and whether it is proved that none is better."""
+    asked = question.groups, samples, question.tied, question.changes
+    try:
+        found = list(islice(shortest(*asked), MOST_TIES + len(excluded)))
+        allowed = [setting for setting in found if setting not in excluded]
+        if allowed or not found:
+            return allowed[:MOST_TIES], True
+    except TooMany:
+        pass
+    from autofix.solve.tiers import optima  # OR-Tools takes long to import
+
+    return optima(*asked, excluded, question.deadline, MOST_TIES)
 
 
-def _cheapest(model: RepairModel, question: Question, first: Setting) -> Setting:
+def _cheapest(equals: Sequence[Setting], question: Question) -> Setting:
     """Among settings that are equal so far, the fewest multiply-adds; then the earliest sites."""
-    equals = [first]
-    while len(equals) < MOST_TIES:
-        model.forbid(equals[-1])
-        solver, status = _solve(model, question)
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            break
-        equals.append(model.setting(solver))
     if len(equals) == 1:
-        return first
+        return equals[0]
     order = {group.key: position for position, group in enumerate(question.groups)}
     return min(
         equals,
@@ -154,20 +134,3 @@ def _cheapest(model: RepairModel, question: Question, first: Setting) -> Setting
 def sorted_values(setting: Setting, order: Mapping[Any, int]) -> list[Any]:
     """A setting in execution order, comparable."""
     return sorted((order[key], sorted(knobs.items())) for key, knobs in setting.items())
-
-
-def settled_as_infeasible(model: RepairModel, deadline: float) -> bool:
-    """Whether the solver proves that no setting works at the model's samples."""
-    return not model.feasible or _run(model, deadline)[1] == cp_model.INFEASIBLE
-
-
-def _solve(model: RepairModel, question: Question) -> tuple[cp_model.CpSolver, Any]:
-    return _run(model, question.deadline)
-
-
-def _run(model: RepairModel, deadline: float) -> tuple[cp_model.CpSolver, Any]:
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 0
-    solver.parameters.max_time_in_seconds = max(0.05, deadline - time.monotonic())
-    return solver, solver.solve(model.builder.model)
