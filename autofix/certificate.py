@@ -5,11 +5,13 @@ for each residue r of the period P. On a case every size is a polynomial in the 
 coefficients, provided each division is exact on the k part; the checker carries all cases at once, as arrays.
 A requirement `a >= b` holds for every k >= 0 if no coefficient of a - b is negative, `a == b` if all are 0.
 Nothing is taken from the analysis or the solver: a division that is not exact, an order that is not the same
-for all k, an operator without a rule, each makes the check fail.
+for all k, an operator without a rule, each makes the check fail. Where the period is too long for its cases
+to be listed, the certificate says so by a `Span`, and every size is an interval instead.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,7 @@ from autofix.changes import Changes
 from autofix.condition import Condition
 from autofix.fault import Code
 from autofix.interpret import Interpreter
+from autofix.interval import Interval
 from autofix.ops.base import Stopped, Tensor
 from autofix.program import Program
 from autofix.size import BATCH, Size
@@ -51,10 +54,23 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """Every requirement of one program, in one mode, holds at every size of its axes."""
+class Span:
+    """The sizes of an axis from `first` to `last` (None: without end), all as one interval."""
 
-    axes: tuple[tuple[int, Axis], ...]
+    first: int
+    last: int | None
+
+    def interval(self) -> Interval:
+        if self.first < 1 or (self.last is not None and self.last < self.first):
+            raise NotProved(f"{self} describes no sizes")
+        return Interval(self.first, math.inf if self.last is None else self.last)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Every requirement of one program, in one mode, holds at every size of its axes; all are cut alike."""
+
+    axes: tuple[tuple[int, Axis | Span], ...]
     training: bool
     requirements: int = 0
 
@@ -140,14 +156,10 @@ class _Checker(Interpreter):
     def decide(self, condition: Condition) -> bool:
         if np.all(self.proves(condition)):
             return True
-        if condition.relation == ">=" and np.all(
-            (Poly.of(condition.right) - condition.left - 1).nonnegative()
-        ):
+        apart = _difference(condition)
+        below, above = np.all((-apart - 1).nonnegative()), np.all((apart - 1).nonnegative())
+        if (condition.relation == ">=" and below) or (condition.relation == "==" and (below or above)):
             return False
-        if condition.relation == "==":
-            apart = Poly.of(condition.left) - condition.right
-            if np.all((apart - 1).nonnegative() | (-apart - 1).nonnegative()):
-                return False
         raise NotProved(f"{self.site.name}: the path taken differs from size to size")
 
     def proves(self, condition: Condition) -> Any:
@@ -158,23 +170,25 @@ class _Checker(Interpreter):
                 holds = holds | self.proves(part)
             return holds
         if condition.relation == "divides":
-            return (self._zero(Poly.of(condition.left) % condition.right)) & (condition.right > 0)
-        difference = Poly.of(condition.left) - condition.right
+            return (self._zero(_number(condition.left) % condition.right)) & (condition.right > 0)
+        difference = _difference(condition)
         return difference.nonnegative() if condition.relation == ">=" else self._zero(difference)
 
-    def _zero(self, poly: Poly) -> Any:
-        return poly.nonnegative() & (-poly).nonnegative()
+    def _zero(self, number: Poly | Interval) -> Any:
+        return number.nonnegative() & (-number).nonnegative()
+
+
+def _number(value: Any) -> Poly | Interval:
+    return value if isinstance(value, Interval) else Poly.of(value)
+
+
+def _difference(condition: Condition) -> Poly | Interval:
+    return _number(condition.left - condition.right)
 
 
 def check(certificate: Certificate, program: Program, changes: Changes) -> int:
     """How many requirements were confirmed. Raises NotProved."""
-    order = [axis for axis, _ in certificate.axes]
-    variables = {}
-    for position, (axis, cases) in enumerate(certificate.axes):
-        shape = [1] * len(order)
-        shape[position] = -1
-        start, turn = (values.reshape(shape) for values in cases.cases())
-        variables[axis] = Poly({(): start, (axis,): turn})
+    variables = _variables(certificate)
     asked = {d.axis for dims in program.inputs.dims() for d in dims or () if isinstance(d, Size)}
     if asked - variables.keys():
         raise NotProved("the certificate says nothing about one of the axes")
@@ -192,4 +206,21 @@ def check(certificate: Certificate, program: Program, changes: Changes) -> int:
     return checker.count
 
 
-__all__ = ["BATCH", "Axis", "Certificate", "NotProved", "check"]
+def _variables(certificate: Certificate) -> dict[int, Poly | Interval]:
+    """The size along each axis: a polynomial over the cases of all axes, or an interval."""
+    spans = {axis: cut for axis, cut in certificate.axes if isinstance(cut, Span)}
+    if spans:
+        if len(spans) < len(certificate.axes):
+            raise NotProved("the axes are not cut alike")
+        return {axis: span.interval() for axis, span in spans.items()}
+    variables: dict[int, Poly | Interval] = {}
+    for position, (axis, cut) in enumerate(certificate.axes):
+        assert isinstance(cut, Axis)
+        shape = [1] * len(certificate.axes)
+        shape[position] = -1
+        start, turn = (values.reshape(shape) for values in cut.cases())
+        variables[axis] = Poly({(): start, (axis,): turn})
+    return variables
+
+
+__all__ = ["BATCH", "Axis", "Certificate", "NotProved", "Span", "check"]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Table = NDArray[np.int64]
-LONGEST: Final = 4_000_000  # entries; beyond it an exact table would no longer fit the time a user waits
+from autofix import steps
+from autofix.steps import Steps, TooManyRuns
+
+Table = Any  # an array of integers, or Steps where it would be longer than LONGEST
+LONGEST: Final = 1 << 17  # entries of a plain table
 
 
 class CurveTooLong(ArithmeticError):
@@ -41,7 +43,7 @@ class Curve:
             isinstance(other, Curve)
             and self._hash == other._hash
             and (self.settled, self.period, self.rise) == (other.settled, other.period, other.rise)
-            and bool(np.array_equal(self.table, other.table))
+            and steps.equal(self.table, other.table)
         )
 
     @property
@@ -66,16 +68,24 @@ class Curve:
         """The table of a longer head and a multiple of the period."""
         if settled == self.settled and period == self.period:
             return self.table
-        if settled + period > LONGEST:
-            raise CurveTooLong(f"a size repeats only after {settled + period:,} input sizes")
-        return self.many(np.arange(1, settled + period + 1))
+        if settled + period <= LONGEST:
+            return self.many(np.arange(1, settled + period + 1))
+        try:
+            head, period_ = self.table[: self.settled], self.table[self.settled :]
+            return Steps.repeated(head, period_, self.rise, settled + period)
+        except TooManyRuns:
+            raise CurveTooLong(f"a size repeats only after {settled + period:,} input sizes") from None
 
     def smallest(self, lowest: int, highest: int | None) -> int | None:
         """The smallest n in [lowest, highest] at which an indicator curve (0 or 1) is 0."""
         last = max(self.settled, lowest - 1) + self.period
-        window = np.arange(lowest, min(last, highest if highest is not None else last) + 1)
-        failing = window[self.many(window) == 0]
-        return int(failing[0]) if len(failing) else None
+        last = min(last, highest if highest is not None else last)
+        if last - lowest < LONGEST:
+            window = np.arange(lowest, last + 1)
+            failing = window[self.many(window) == 0]
+            return int(failing[0]) if len(failing) else None
+        found = (self.stretch(last, self.period)[lowest - 1 : last] == 0).first()
+        return lowest + found if found >= 0 else None
 
     def __repr__(self) -> str:
         return f"Curve(settled={self.settled}, period={self.period}, rise={self.rise}, {self.table.tolist()})"
@@ -87,13 +97,13 @@ def normal(table: Table, settled: int, period: int, rise: int) -> Curve:
     for prime in _primes(period):
         while period % prime == 0 and rise % prime == 0:
             shorter = period // prime
-            if not np.array_equal(tail[shorter:], tail[:-shorter] + rise // prime):
+            if not steps.equal(tail[shorter:], tail[:-shorter] + rise // prime):
                 break
             period, rise, tail = shorter, rise // prime, tail[:shorter]
     if settled:
-        breaks = np.flatnonzero(table[period : settled + period] - table[:settled] != rise)
-        settled = int(breaks[-1]) + 1 if len(breaks) else 0
-    return Curve(np.ascontiguousarray(table[: settled + period]), settled, period, rise)
+        settled = steps.last(table[period : settled + period] - table[:settled] != rise) + 1
+    kept = table[: settled + period]
+    return Curve(np.ascontiguousarray(kept) if len(kept) <= LONGEST else kept, settled, period, rise)
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,7 @@ import numpy as np
 from autofix import curve as curves
 from autofix.curve import Curve, Table
 from autofix.size import BATCH, Dim, Joint, Size
+from autofix.steps import Steps
 
 LISTED: Final = 12  # values of a curve that is listed
 _STRENGTH: Final = {"+": 1, "-": 1, "*": 2, "//": 2, "%": 2}
@@ -69,12 +70,26 @@ def _strength(text: str) -> int:
 @lru_cache(maxsize=4096)
 def formula(curve: Curve, name: str = "n") -> str:
     """A curve as a formula of its axis."""
+    if isinstance(curve.table, Steps):
+        return next(_stairs(curve, name), None) or _listed(curve, name)
     kinds = (_floor, _scaled, _remainder, _line_and_remainder) if curve.settled == 0 else (_clamped,)
     for kind in kinds:
         texts = list(kind(curve, name))
         if texts:
             return min(texts, key=len)
     return _listed(curve, name)
+
+
+def _stairs(curve: Curve, name: str) -> Iterator[str]:
+    """(n + c)//q + b, of a curve that repeats too late to be listed."""
+    starts, period = curve.table.starts + 1, curve.period
+    if curve.settled or curve.rise != 1 or len(starts) > 2:
+        return
+    inside = -int(starts[-1]) % period
+    outer = curve(int(starts[-1])) - (int(starts[-1]) + inside) // period
+    ends = (1, int(starts[-1]) - 1 or 1, int(starts[-1]), period)
+    if all((n + inside) // period + outer == curve(n) for n in ends):
+        yield _plus(f"({_plus(name, inside)})//{period}" if inside else f"{name}//{period}", outer)
 
 
 def _listed(curve: Curve, name: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from autofix import curve as curves
+from autofix import steps
 from autofix.analyse import Analysis, Mode
 from autofix.condition import Box, Condition, growth_of
+from autofix.curve import LONGEST
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
 from autofix.fidelity import meta_inputs
@@ -213,12 +216,22 @@ class Report:
     def _along(self, axis: int, accepted: Region | Patchwork) -> str:
         growth = horizon([Region(accepted.single, ())], axis)
         assert growth is not None
+        if growth.settled + growth.period > LONGEST:
+            return self._far(axis, accepted)
         sizes = np.arange(1, growth.settled + growth.period + 1)
         inside = np.ones(len(sizes), dtype=bool)
         for at_axis, curve in accepted.single:
             if at_axis == axis:
                 inside &= curve.many(sizes) == 1
         return describe(inside.tolist(), growth.settled, growth.period)
+
+    def _far(self, axis: int, accepted: Region | Patchwork) -> str:
+        """Where the sizes repeat too late to be listed."""
+        (curve,) = (curve for at_axis, curve in accepted.single if at_axis == axis)
+        start, least = _from(accepted, axis), curves.scale(curve, -1, 1).smallest(1, None)
+        if start is None:
+            return f"some from {least} on, with gaps at every scale"
+        return f">= {start}" if least == start else f"some from {least} on, then >= {start}"
 
     def _diagonal(self, mode: Mode) -> str:
         """Equal sizes along all axes, in words."""
@@ -317,8 +330,8 @@ def _from(whole: Region | Patchwork, axis: int) -> int | None:
     lowest = 1
     for at_axis, curve in whole.single:
         if at_axis == axis:
-            zeros = np.flatnonzero(curve.table == 0)
-            if len(zeros) and zeros[-1] >= curve.settled:
+            refused = steps.last(curve.table == 0)
+            if refused >= curve.settled:
                 return None
-            lowest = max(lowest, int(zeros[-1]) + 2 if len(zeros) else 1)
+            lowest = max(lowest, refused + 2)
     return lowest

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from autofix.analyse import Analysis, Mode, Piece
-from autofix.certificate import Axis, Certificate, NotProved, check
+from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.fidelity import meta_inputs
 from autofix.meta import undisturbed
 from autofix.ops.base import Tensor
-from autofix.program import InputShapes
+from autofix.program import InputShapes, Program
 from autofix.progress import phase
 from autofix.size import BATCH, Size
 
@@ -78,16 +78,29 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
     axes[BATCH] = Axis(batch, 0, 1)
     for _ in range(MOST_TRIES):
         if math.prod(a.head + a.period for a in axes.values()) > MOST_CASES:
-            raise NotProved("the sizes repeat only after too many cases")
+            return _by_intervals(mode, box, changes, batch)
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         try:
-            count = check(certificate, piece.program, changes)
-            return Certificate(certificate.axes, mode.training, count)
+            return _checked(certificate, piece.program, changes)
         except NotProved as reason:
             if not reason.divisor:
                 raise
             axes = {axis: _longer(cut, axis, reason.divisor) for axis, cut in axes.items()}
     raise NotProved("no period makes every division exact")
+
+
+def _checked(certificate: Certificate, program: Program, changes: Changes) -> Certificate:
+    return replace(certificate, requirements=check(certificate, program, changes))
+
+
+def _by_intervals(mode: Mode, box: Box, changes: Changes, batch: int) -> Certificate:
+    """Where the sizes repeat too late for their cases to be listed."""
+    axes = {**{axis: Span(*bounds) for axis, bounds in box.items()}, BATCH: Span(batch, None)}
+    try:
+        certificate = Certificate(tuple(sorted(axes.items())), mode.training)
+        return _checked(certificate, mode.pieces[0].program, changes)
+    except NotProved as reason:
+        raise NotProved(f"the sizes repeat only after too many cases, and as intervals: {reason}") from None
 
 
 def _longer(cut: Axis, axis: int, divisor: int) -> Axis:

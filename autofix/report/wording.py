@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autofix.fault import Code, Fault, Location, Safety
+
+if TYPE_CHECKING:
+    from autofix.repair import Fix
 
 SAFETY = {
     Safety.IDENTICAL: "outputs stay bit-identical on every size that worked",

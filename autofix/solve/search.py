@@ -106,7 +106,7 @@ def sample_at(analysis: Analysis, training: bool, point: Mapping[int, int]) -> S
 def _optima(
     question: Question, samples: Sequence[Sample], excluded: Sequence[Setting]
 ) -> tuple[list[Setting], bool]:
-    """Settings that work at the samples and are equal in every tier; and whether it is proved that none is better."""
+    """Settings that work at the samples, equal in every tier; and whether they are proved to be best."""
     asked = question.groups, samples, question.tied, question.changes
     try:
         found = list(islice(shortest(*asked), MOST_TIES + len(excluded)))

@@ -24,7 +24,7 @@ def optima(
     deadline: float,
     most: int,
 ) -> tuple[list[Setting], bool]:
-    """At most so many of the best settings at the samples, and whether the solver proved that they are best."""
+    """At most so many of the best settings at the samples, and whether the solver proved them best."""
     model = RepairModel(groups, samples, tied, changes)
     if not model.feasible:
         return [], True
@@ -48,9 +48,7 @@ def optima(
     return ([{}] if not best else _equals(model, best, deadline, most)), proved
 
 
-def impossible(
-    groups: Sequence[Group], samples: Sequence[Sample], changes: Changes, deadline: float
-) -> bool:
+def impossible(groups: Sequence[Group], samples: Sequence[Sample], changes: Changes, deadline: float) -> bool:
     """Whether the solver proves that no setting works at the samples."""
     model = RepairModel(groups, samples, False, changes)
     return not model.feasible or _run(model, deadline)[1] == cp_model.INFEASIBLE
@@ -66,7 +64,7 @@ def _equals(model: RepairModel, best: Setting, deadline: float, most: int) -> li
 
 
 class _Ties(cp_model.CpSolverSolutionCallback):
-    """Collects settings until there are enough; a setting has several solutions where a condition is loose."""
+    """Collects settings until there are enough; one has several solutions where a condition is loose."""
 
     def __init__(self, model: RepairModel, first: Setting, most: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The smallest repair as a shortest path: nodes are (site, sizes still in use), edges are values of its knobs.
+"""The smallest repair as a shortest path: nodes are (site, sizes in use), edges are values of its knobs.
 
 Uniform-cost search (Dijkstra 1959) over the tiers of the objective, compared in order. It is exact and quick
 where few tensors are in use at a time, as in chains and residual networks, however many knobs there are; with
@@ -19,7 +19,7 @@ from autofix.fault import Code
 from autofix.findings import references
 from autofix.interpret import Interpreter, row_of
 from autofix.ops.base import Stopped, Tensor
-from autofix.program import Site
+from autofix.program import Ref, Site
 from autofix.size import at
 from autofix.solve.knobs import Group, Sample, sees
 
@@ -126,7 +126,9 @@ class _Walk:
         self.readings = [_Reading(sample, changes, keys) for sample in samples]
         owner = {group.key: number for number, group in enumerate(groups)}
         self.groups, self.options = groups, [options(group, tied) for group in groups]
-        self.group_at = [next((owner[k] for k in pair if k in owner), None) for pair in keys]
+        self.group_at: list[int | None] = [
+            next((owner[k] for k in pair if k in owner), None) for pair in keys
+        ]
         self.refs = [tuple(dict.fromkeys(references((s.args, s.kwargs)))) for s in self.sites]
         self.kinds = [self._kind(site, pair) for site, pair in zip(self.sites, keys, strict=True)]
         self.live = self._live()
@@ -143,7 +145,7 @@ class _Walk:
             return site.index
         hyper = repr(row[0].hyper(site.module)) if site.module is not None else ""
         places = {ref: place for place, ref in enumerate(self.refs[site.index])}
-        arguments = repr([places.get(getattr(a, "site", None), repr(a)) for a in site.args])
+        arguments = repr([places[a.site] if isinstance(a, Ref) else repr(a) for a in site.args])
         return row[0].name, str(row[1]), hyper, arguments, repr(site.kwargs), site.trains
 
     def _live(self) -> list[tuple[int, ...]]:
@@ -157,7 +159,7 @@ class _Walk:
                 first.setdefault(name, index)
         count = len(self.sites) + 1
         starts: list[list[int]] = [[] for _ in range(count + 1)]
-        for name, index in last.items():
+        for name in last:
             starts[first[name] + 1].append(name)
         found, now = [], set[int]()
         for position in range(count):
@@ -180,20 +182,20 @@ class _Walk:
                 return
             if cost > best[node]:
                 continue
+            number = self._number(node[0])
             for option, reached in self._edges(node):
-                total = tuple(a + b for a, b in zip(cost, option.cost, strict=True))
+                total = (cost[0] + option.cost[0], cost[1] + option.cost[1], cost[2] + option.cost[2])
                 known = best.get(reached)
                 if known is None or total < known:
                     best[reached], into[reached] = total, []
                     heapq.heappush(queue, (total, reached))
                 if total == best[reached]:
-                    into[reached].append((node, self.group_at[node[0]], option))
+                    into[reached].append((node, number, option))
 
     def _edges(self, node: Node) -> Iterator[tuple[Option, Node]]:
         """What can be chosen at a node, and where it leads."""
         position, state = node
-        number = self.group_at[position]
-        assert number is not None
+        number = self._number(position)
         known = dict(zip(self.live[position], state, strict=True))
         decided = known.get(-1 - number)
         for choice, option in enumerate(self.options[number]):
@@ -207,6 +209,12 @@ class _Walk:
                 after = self._advance(position + 1, {**known, position: value, -1 - number: choice})
                 if after is not None:
                     yield (option if decided is None else Option({}, FREE)), after
+
+    def _number(self, position: int) -> int:
+        """The group that is edited at a node."""
+        number = self.group_at[position]
+        assert number is not None
+        return number
 
     def _advance(self, position: int, known: dict[int, int]) -> Node | None:
         """On to the next site that can be edited, or the end; None where a requirement fails before."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autofix.analyse import Piece
-from autofix.certificate import Axis, Certificate
+from autofix.certificate import Axis, Certificate, Span
 from autofix.change import Insert
 from autofix.fault import Code
 from autofix.findings import references
@@ -102,7 +102,7 @@ def proof(fix: Fix) -> Proof:
 
 
 def _claim(certificate: Certificate, axes: Sequence[str]) -> Claim:
-    alike: dict[Axis, list[str]] = {}
+    alike: dict[Axis | Span, list[str]] = {}
     for axis, cut in certificate.axes:
         if axis != BATCH:
             alike.setdefault(cut, []).append(axes[axis])
@@ -112,7 +112,9 @@ def _claim(certificate: Certificate, axes: Sequence[str]) -> Claim:
     return Claim("train" if certificate.training else "eval", certificate.requirements, tuple(cases))
 
 
-def _cases(cut: Axis) -> str:
+def _cases(cut: Axis | Span) -> str:
+    if isinstance(cut, Span):
+        return f"every n \u2265 {cut.first}" + (f" up to {cut.last}" if cut.last else "") + ", as an interval"
     parts = []
     if cut.head:
         last = cut.first + cut.head - 1
