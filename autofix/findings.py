@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,7 +18,7 @@ from autofix.interpret import Requirement
 from autofix.ops.base import Tensor
 from autofix.program import Program, Ref
 from autofix.region import Region
-from autofix.size import BATCH, at
+from autofix.size import BATCH, at, is_dim
 
 Point = dict[int, int]
 FURTHEST: Final = 2048  # how far from the smallest size equal sizes are looked at
@@ -103,6 +104,7 @@ class _Alive:
         self.single: dict[int, Curve] = dict.fromkeys(box, curves.line(0, 1))
         self.single.update(dict(piece.domain.single))
         self.seen: set[Condition] = set()
+        self.known: dict[Any, tuple[int, Any]] = {}  # grid -> joint conditions read so far, where they hold
 
     def failing(self, condition: Condition) -> Point | None:
         """The smallest size at which the condition is the first to fail; from now on it is taken to hold."""
@@ -130,12 +132,19 @@ class _Alive:
         return None if failing is None else self._complete(failing)
 
     def _at(self, point: Mapping[int, Any]) -> Any:
-        inside: Any = np.bool_(True)
+        inside = self._joint_at(point)
         for axis in point:
             inside = inside & (self.single[axis].many(np.asarray(point[axis], dtype=np.int64)) == 1)
-        for condition in self.joint:
-            if condition.axes <= point.keys():
+        return inside
+
+    def _joint_at(self, point: Mapping[int, Any]) -> Any:
+        """Where the joint conditions hold; on a grid asked for before, only the new ones are read."""
+        key = tuple((axis, np.asarray(sizes).tobytes()) for axis, sizes in point.items())
+        count, inside = self.known.get(key, (0, np.bool_(True)))
+        for condition in self.joint[count:]:
+            if condition.axes <= point.keys() and np.any(inside):
                 inside = inside & condition.at(point)
+        self.known[key] = len(self.joint), inside
         return inside
 
     def _complete(self, point: Point) -> Point | None:
@@ -179,9 +188,10 @@ def _on_grid(condition: Condition, inside: Any, box: Box) -> Point | None:
     ranges = [_look(box[axis], len(order)) for axis in order]
     point = dict(zip(order, np.meshgrid(*ranges, indexing="ij", sparse=True), strict=True))
     shape = [len(r) for r in ranges]
-    failing = np.argwhere(
-        np.broadcast_to(inside(point), shape) & ~np.broadcast_to(condition.at(point), shape)
-    )
+    within = np.broadcast_to(inside(point), shape)
+    if not within.any():
+        return None
+    failing = np.argwhere(within & ~np.broadcast_to(condition.at(point), shape))
     if not len(failing):
         return None
     best = failing[np.lexsort((failing.sum(axis=1), failing.max(axis=1)))[0]]
@@ -197,8 +207,10 @@ def _on_diagonal(condition: Condition, inside: Any, box: Box) -> Point | None:
     highest = min((high for axis in spatial if (high := box[axis][1]) is not None), default=lowest + FURTHEST)
     sizes = np.arange(lowest, min(highest, lowest + FURTHEST) + 1, dtype=np.int64)
     point = {**dict.fromkeys(spatial, sizes), **rest}
-    failing = np.broadcast_to(inside(point), sizes.shape) & ~np.broadcast_to(condition.at(point), sizes.shape)
-    found = sizes[failing]
+    within = np.broadcast_to(inside(point), sizes.shape)
+    if not within.any():
+        return None
+    found = sizes[within & ~np.broadcast_to(condition.at(point), sizes.shape)]
     return {**dict.fromkeys(spatial, int(found[0])), **rest} if len(found) else None
 
 
@@ -218,7 +230,7 @@ def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
         code=requirement.code,
         site=site.name,
         op=site.op_name,
-        message=_message(requirement, needs, gets),
+        message=_with_numbers(_message(requirement, needs, gets), failure),
         axis=axes[where[0]] if len(where) == 1 else "",
         size=tuple(point.get(axis, 1) for axis in range(len(axes))),
         needs=needs,
@@ -234,6 +246,18 @@ def _message(requirement: Requirement, needs: int | None, gets: int | None) -> s
     if requirement.code is Code.REFUSED:
         return requirement.what
     return f"{requirement.what}{numbers}"
+
+
+def _with_numbers(message: str, failure: Failure) -> str:
+    """A model's own message, formatted while it was recorded, with the sizes in the place of their names."""
+
+    def number(match: re.Match[str]) -> str:
+        values = failure.piece.meaning.values
+        sites = (site.index for site in failure.piece.program.sites if site.name == match[1])
+        dim = next((values[index] for index in sites), None)
+        return str(at(dim, failure.point)) if is_dim(dim) else match[0]
+
+    return re.sub(r"(?:Proxy|Symbol)\((\w+)\)", number, message) if "(" in message else message
 
 
 def chain(piece: Piece, site: int, point: Mapping[int, int]) -> tuple[Step, ...]:

@@ -13,15 +13,17 @@ from typing import Any
 
 import torch
 
+from autofix import curve as curves
 from autofix import ops
 from autofix.changes import Changes, Key, key_maker
-from autofix.condition import Box, Condition, decide
+from autofix.condition import Box, Condition, decide, indicator
+from autofix.curve import Curve, CurveTooLong
 from autofix.fault import Code
 from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Program, Ref, Site
-from autofix.size import Dim
+from autofix.size import Dim, Size
 
 
 class Unknown:
@@ -80,6 +82,8 @@ class Interpreter:
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
         self.unmodelled: dict[int, str] = {}
+        self._alive: dict[int, Curve] = {}
+        self._looked_at = 0  # requirements that are part of it
         self.site: Site
 
     def step(self, site: Site) -> Any:
@@ -128,6 +132,36 @@ class Interpreter:
             self.conditions.append(condition if holds else ~condition)
             return holds
         return False
+
+    def times(self, dim: Dim, factor: Dim) -> int | None:
+        if not (isinstance(dim, Size) and isinstance(factor, Size) and dim.axis == factor.axis):
+            return None
+        try:
+            return self._times(dim, factor)
+        except CurveTooLong:
+            return None
+
+    def _times(self, dim: Size, factor: Size) -> int | None:
+        alive = self._alive_along(dim.axis)
+        settled = max(one.settled for one in (alive, dim.curve, factor.curve))
+        n = curves.scale(alive, -1, 1).smallest(settled + 1, None)
+        first, second = (0, 0) if n is None else (dim.curve(n), factor.curve(n))
+        if not second or first % second or first // second < 1:
+            return None
+        apart = curves.zero(curves.add(dim.curve, curves.scale(factor.curve, -(first // second), 0)))
+        differs = curves.minimum(alive, curves.scale(apart, -1, 1))
+        return first // second if differs == curves.line(0, 0) else None
+
+    def _alive_along(self, axis: int) -> Curve:
+        """1 at the sizes of an axis at which torch has refused nothing so far."""
+        while self._looked_at < len(self.requirements):
+            requirement = self.requirements[self._looked_at]
+            indicator_ = None if requirement.silent or requirement.train else indicator(requirement.condition)
+            if indicator_ is not None:
+                (on,) = requirement.condition.axes
+                self._alive[on] = curves.minimum(self._alive.get(on, indicator_), indicator_)
+            self._looked_at += 1
+        return self._alive.get(axis, curves.line(0, 1))
 
     def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
         """Hyperparameters that take the place of the model's own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -91,14 +91,30 @@ class Growth:
 
 @dataclass(frozen=True)
 class Joint(_Arithmetic):
-    """An expression over several input axes; `growth` is None where it settles nowhere that is known."""
+    """An expression over several input axes; `growth` is None where it settles nowhere that is known.
+
+    Parts are shared, so what is asked of a whole expression is worked out once for each part.
+    """
 
     op: str
     left: Dim
     right: Dim
+    axes: frozenset[int] = field(init=False, compare=False, repr=False)
+    divisors: tuple[Dim, ...] = field(init=False, compare=False, repr=False)
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        own = (self.right,) if self.op in ("//", "%") and not isinstance(self.right, int) else ()
+        both = (*divisors(self.left), *divisors(self.right), *own)
+        object.__setattr__(self, "axes", axes(self.left) | axes(self.right))
+        object.__setattr__(self, "divisors", tuple(dict.fromkeys(both)))
+        object.__setattr__(self, "_hash", hash((self.op, self.left, self.right)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def at(self, point: Point) -> Any:
-        return _APPLY[self.op](at(self.left, point), at(self.right, point))
+        return _evaluate(self, point, {})
 
     @property
     def growth(self) -> dict[int, Growth] | None:
@@ -126,6 +142,14 @@ _APPLY: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def _evaluate(dim: Dim, point: Point, known: dict[Joint, Any]) -> Any:
+    if not isinstance(dim, Joint):
+        return at(dim, point)
+    if dim not in known:
+        known[dim] = _APPLY[dim.op](_evaluate(dim.left, point, known), _evaluate(dim.right, point, known))
+    return known[dim]
+
+
 def variable(axis: int) -> Size:
     """The input size along an axis itself."""
     return Size(axis, curves.line())
@@ -145,17 +169,12 @@ def axes(dim: Dim) -> frozenset[int]:
     """The input axes a dimension depends on."""
     if isinstance(dim, Size):
         return frozenset((dim.axis,))
-    if isinstance(dim, Joint):
-        return axes(dim.left) | axes(dim.right)
-    return frozenset()
+    return dim.axes if isinstance(dim, Joint) else frozenset()
 
 
 def divisors(dim: Dim) -> tuple[Dim, ...]:
     """What a dimension is divided by, numbers apart."""
-    if not isinstance(dim, Joint):
-        return ()
-    own = (dim.right,) if dim.op in ("//", "%") and not isinstance(dim.right, int) else ()
-    return (*divisors(dim.left), *divisors(dim.right), *own)
+    return dim.divisors if isinstance(dim, Joint) else ()
 
 
 def _of(axis: int, curve: Curve) -> Dim:
@@ -239,9 +258,13 @@ def _joint(op: str, left: Dim, right: Dim) -> Dim:
         left, right = right, left
     if op == "*" and isinstance(right, int) and isinstance(left, Joint) and left.op == "*":
         return _gathered(left, right)
-    return Joint(op, left, right)
+    return _made(op, left, right)
 
 
+_made = lru_cache(maxsize=1 << 16)(Joint)  # one object for one expression, so that comparing two is quick
+
+
+@lru_cache(maxsize=1 << 14)
 def _never_negative(dim: Dim) -> bool:
     if isinstance(dim, Joint):
         return dim.op != "-" and _never_negative(dim.left) and _never_negative(dim.right)
@@ -254,7 +277,7 @@ def _gathered(product: Joint, factor: int) -> Dim:
     """(x * k) * factor with one constant, on the right."""
     if isinstance(product.right, int):
         return product.left * (product.right * factor)
-    return Joint("*", product, factor)
+    return _made("*", product, factor)
 
 
 def _cancel(product: Joint, divisor: int) -> tuple[Dim, int]:

@@ -132,7 +132,8 @@ def verdict(outcome: dict[str, Any]) -> str:
     facts = outcome["facts"]
     if outcome["stage"] == "done" and not outcome["reason"]:
         return PASSED
-    named = facts.get("cause") and "its sizes are tied to" in outcome["reason"]
+    clear = any(words in outcome["reason"] for words in ("its sizes are tied to", "the model asserts"))
+    named = facts.get("cause") and clear
     return REFUSED if named and not facts.get("disagreements") and not facts.get("crash") else FAILED
 
 

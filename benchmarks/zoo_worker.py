@@ -44,6 +44,7 @@ CAUSES = (
         r"pos_emb|position_emb|position_bias|rel_pos|relative_position|attention_bias|pos_bias",
     ),
     ("attention windows", r"window"),
+    ("layers that mix a fixed number of positions", r"tokens|SpatialGating"),
 )
 
 

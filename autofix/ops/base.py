@@ -62,6 +62,9 @@ class Call(Protocol):
     def training(self) -> bool:
         """Whether the module at this site is ever in training mode."""
 
+    def times(self, dim: Dim, factor: Dim) -> int | None:
+        """The integer k with dim == k * factor at every size at which nothing required so far fails."""
+
 
 class Refused(Exception):
     """A rule's verdict that torch refuses this call at every size; the message says why."""

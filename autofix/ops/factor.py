@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from autofix.ops.base import Call
 from autofix.size import Dim, Joint, Size, content
 
 _Known = int | Size | Joint
@@ -15,15 +16,17 @@ def identical(left: Dim, right: Dim) -> bool:
     return left is right or (isinstance(left, _Known) and isinstance(right, _Known) and left == right)
 
 
-def cancel(numerator: Sequence[Dim], denominator: Sequence[Dim]) -> tuple[list[Dim], list[Dim]]:
+def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> tuple[list[Dim], list[Dim]]:
     """What is left of two products after taking equal factors out of both: sizes first, then constants."""
     left, right = _factors(numerator), []
     constants = 1
     for factor in _factors(denominator):
         if isinstance(factor, int):
             constants *= factor
-        elif not _take(left, factor):
-            right.append(factor)
+        elif not _take(call, left, factor):
+            times = _take_part(call, left, factor)
+            constants *= times or 1
+            right += [] if times else [factor]
     for position, dim in enumerate(left):
         common = math.gcd(constants, content(dim)) if constants else 1
         if common > 1:
@@ -38,24 +41,25 @@ def _factors(dims: Sequence[Dim]) -> list[Dim]:
     return found
 
 
-def _take(left: list[Dim], factor: Dim) -> bool:
+def _take(call: Call, left: list[Dim], factor: Dim) -> bool:
     """Divide one of the factors on the left, exactly; False where none is a multiple."""
     for position, dim in enumerate(left):
         if identical(dim, factor):
             del left[position]
             return True
     for position, dim in enumerate(left):
-        times = _multiple(dim, factor)
-        if times is not None:
+        times = call.times(dim, factor)
+        if times:
             left[position] = times
             return True
     return False
 
 
-def _multiple(dim: Dim, factor: Dim) -> int | None:
-    """The integer k with dim == k * factor at every size."""
-    if not (isinstance(dim, Size) and isinstance(factor, Size) and dim.axis == factor.axis):
-        return None
-    first = int(factor.curve.table[-1])
-    times = int(dim.curve.table[-1]) // first if first else 0
-    return times if times and identical(factor * times, dim) else None
+def _take_part(call: Call, left: list[Dim], factor: Dim) -> int | None:
+    """Divide the factor by one of those on the left: what remains of it; None where it is no multiple."""
+    for position, dim in enumerate(left):
+        times = call.times(factor, dim)
+        if times:
+            del left[position]
+            return times
+    return None

@@ -79,7 +79,7 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
             call.require(
                 at_least(size, least), Code.RESHAPE, "sizes are not negative", needs=least, gets=size
             )
-    left, right = cancel(shape, fixed)
+    left, right = cancel(call, shape, fixed)
     have, want = product(left), product(right)
     if not wild:
         if not identical(have, want):
@@ -106,7 +106,7 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     while left and asked and identical(left[-1], asked[-1]):
         left.pop()
         asked.pop()
-    if not asked or len(left) < 2 or any(_equal_products(left[i:], asked) for i in range(1, len(left))):
+    if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(1, len(left))):
         return
     want, last = product(asked), left[-1]
     if isinstance(want, int) and isinstance(last, int) and want > 0 and last % want == 0:
@@ -116,9 +116,9 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     call.require(equal(have, want), Code.BATCH, what, needs=want, gets=have, silent=True)
 
 
-def _equal_products(left: Sequence[Dim], right: Sequence[Dim]) -> bool:
+def _equal_products(call: Call, left: Sequence[Dim], right: Sequence[Dim]) -> bool:
     """Whether two products of dimensions are the same at every size."""
-    return all(identical(product(side), 1) for side in cancel(left, right))
+    return all(identical(product(side), 1) for side in cancel(call, left, right))
 
 
 register(

@@ -252,7 +252,7 @@ class Builder:
             self._impossible("no alternative is left")
 
     def truth(self, condition: Condition) -> Any:
-        """True, False, or a literal that implies the condition."""
+        """True, False, or a literal that is the condition's truth."""
         difference = _difference(condition)
         if isinstance(difference, int):
             return difference >= 0 if condition.relation == ">=" else difference == 0
@@ -262,7 +262,9 @@ class Builder:
             return True
         literal = self.model.new_bool_var("")
         linear = difference.linear()
-        self.model.add(linear >= 0 if condition.relation == ">=" else linear == 0).only_enforce_if(literal)
+        holds, fails = (linear >= 0, linear < 0) if condition.relation == ">=" else (linear == 0, linear != 0)
+        self.model.add(holds).only_enforce_if(literal)
+        self.model.add(fails).only_enforce_if(literal.negated())
         return literal
 
 

@@ -107,6 +107,7 @@ class RepairModel:
         """A literal that is true where the size is n."""
         this, below, above = (self.builder.model.new_bool_var("") for _ in range(3))
         linear = size.linear()
+        self.builder.model.add(linear == n).only_enforce_if(this)
         self.builder.model.add(linear < n).only_enforce_if(below)
         self.builder.model.add(linear > n).only_enforce_if(above)
         self.builder.model.add_bool_or([this, below, above])
