@@ -97,14 +97,16 @@ def picture(name: str, run: argparse.Namespace, draw: Callable[[Any], None], **s
     print(f"wrote {file}")
 
 
-def seconds_of(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def seconds_of(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True
+) -> dict[str, list[float]]:
     """Seconds of each call, once a round, the order turned round every time; the first round warms up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(rounds + 1):
+    for turn in range(rounds + warm):
         for name in list(calls) if turn % 2 == 0 else reversed(list(calls)):
             start = time.perf_counter()
             calls[name]()
-            if turn:
+            if turn >= warm:
                 times[name].append(time.perf_counter() - start)
     return times
 

@@ -58,8 +58,6 @@ def measure(
         calls["fix"] = lambda: fix_model(model, min_input=asked)
     except AutofixError as error:
         outcome = f"no repair: {error}"[:120]
-    if (exported := exporter(model, shape)) is not None:
-        calls["torch.export"] = exported
     times = common.seconds_of(calls, rounds)
     result = {
         "network": name,
@@ -67,7 +65,11 @@ def measure(
         "outcome": outcome,
         "floor_seconds": median(times["floor"]),
     }
-    return {**result, "ratios": common.ratios(times, "floor")}
+    found = common.ratios(times, "floor")
+    if (exported := exporter(model, shape)) is not None:  # takes long: once, after the run that warmed it up
+        once = common.seconds_of({"once": exported}, 1, warm=False)["once"][0]
+        found["torch.export"] = common.spread([once / median(times["floor"])])
+    return {**result, "ratios": found}
 
 
 def floor(model: nn.Module) -> None:
@@ -132,7 +134,7 @@ def processes(rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, write."""
     run, started = common.arguments(__doc__ or ""), time.perf_counter()
-    rounds = 3 if run.quick else 7
+    rounds = 3 if run.quick else 5
     found = [measure(*network, rounds) for network in networks(run.quick)]
     measured = [row for row in found if "ratios" in row]
     names = ("check", "fix", "torch.export")
