@@ -14,6 +14,7 @@ import torch
 from torch import fx, nn
 
 from autofix.errors import CaptureError
+from autofix.layout import laid_out
 from autofix.meta import undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
 
@@ -186,4 +187,5 @@ def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> Pro
             graph = tracer.trace(meta)
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error
-    return Program(read_graph(graph, meta, tracer.places, lambda m: trains[id(m)]), graph, meta, inputs)
+    sites = read_graph(graph, meta, tracer.places, lambda m: trains[id(m)])
+    return laid_out(Program(sites, graph, meta, inputs))

@@ -28,6 +28,7 @@ class Code(Enum):
     LIMIT = ("AF502", "a hyperparameter breaks PyTorch's own limit")
     CHANNELS = ("AF601", "channels do not match")
     DIVISIBLE = ("AF602", "size is not divisible")
+    LAYOUT = ("AF603", "view of a tensor that lies otherwise in memory")
     ASSERTION = ("AF701", "the model's own check fails")
     INDEX = ("AF702", "index or slice out of range")
     OUTPUT = ("AF801", "output silently differs in batch or resolution")

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from autofix.findings import references
 from autofix.insertion import operands
 from autofix.interpret import UNKNOWN, Meaning
-from autofix.meta import undisturbed
+from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.program import Program, Ref, Site
@@ -207,15 +207,6 @@ def _computes(site: Site, meaning: Meaning) -> bool:
     if site.target in (operator.getitem, getattr) and isinstance(site.args[0], Ref):
         return isinstance(meaning.values[site.args[0].site], Tensor)
     return True
-
-
-def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:
-    """Empty input tensors on the meta device."""
-    kinds = [torch.long if index in integer else torch.get_default_dtype() for index in range(len(shapes))]
-    return tuple(
-        None if shape is None else torch.empty(shape, device="meta", dtype=kind)
-        for shape, kind in zip(shapes, kinds, strict=True)
-    )
 
 
 def _shapes(value: Any) -> Shapes:

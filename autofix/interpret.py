@@ -82,6 +82,7 @@ class Interpreter:
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
         self.unmodelled: dict[int, str] = {}
+        self.layouts: Mapping[int, frozenset[int]] = {}  # what is known of views before they are recorded
         self._alive: dict[int, Curve] = {}
         self._looked_at = 0  # requirements that are part of it
         self.site: Site
@@ -132,6 +133,9 @@ class Interpreter:
             self.conditions.append(condition if holds else ~condition)
             return holds
         return False
+
+    def apart(self) -> frozenset[int]:
+        return self.site.apart
 
     def times(self, dim: Dim, factor: Dim) -> int | None:
         if not (isinstance(dim, Size) and isinstance(factor, Size) and dim.axis == factor.axis):

@@ -14,10 +14,11 @@ from autofix.changes import UNCHANGED, Changes
 from autofix.condition import Box
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
-from autofix.fidelity import follows, meta_inputs
+from autofix.fidelity import follows
 from autofix.inputs import as_images, input_shapes, refined
 from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
-from autofix.meta import to_meta, undisturbed
+from autofix.layout import apart, matters
+from autofix.meta import meta_inputs, to_meta, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.size import BATCH
@@ -91,6 +92,7 @@ class Followed:
         try:
             with undisturbed():
                 program = symbolic_program(self.meta, self.inputs, interpreter, self.trains)
+                layouts = {} if interpreter.layouts or not matters(program) else apart(program, point)[0]
         except CaptureError:
             raise
         except Exception as error:
@@ -100,6 +102,10 @@ class Followed:
                     f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
                 ) from error
             return refused(interpreter, self.meta, self.inputs, reason)
+        if any(layouts.values()):
+            again = Interpreter(interpreter.inputs, interpreter.box, point, interpreter.changes)
+            again.layouts = layouts
+            return self._piece(again, point)
         return Piece(program, interpreter.meaning())
 
 

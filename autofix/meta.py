@@ -109,3 +109,12 @@ def undisturbed() -> Iterator[None]:
     finally:
         torch.set_rng_state(state)
         random.setstate(python_state)
+
+
+def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:
+    """Empty input tensors on the meta device."""
+    kinds = [torch.long if index in integer else torch.get_default_dtype() for index in range(len(shapes))]
+    return tuple(
+        None if shape is None else torch.empty(shape, device="meta", dtype=kind)
+        for shape, kind in zip(shapes, kinds, strict=True)
+    )

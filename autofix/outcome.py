@@ -16,8 +16,7 @@ from autofix.condition import Box, Condition, growth_of
 from autofix.curve import LONGEST
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
-from autofix.fidelity import meta_inputs
-from autofix.meta import undisturbed
+from autofix.meta import meta_inputs, undisturbed
 from autofix.region import Patchwork, Region, describe, horizon, parts
 from autofix.size import BATCH
 

@@ -13,6 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -152,6 +153,7 @@ class SymbolicTracer(Tracer):
         self.index[node] = len(self.sites)
         self.evaluating = True
         site = site_of(node, self.index, self.root, self.places, lambda m: self.trains.get(id(m), True))
+        site = replace(site, apart=self.interpreter.layouts.get(site.index, site.apart))
         self.sites.append(site)
         self.evaluating = True
         try:

@@ -14,8 +14,7 @@ from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
 from autofix.condition import Box
-from autofix.fidelity import meta_inputs
-from autofix.meta import undisturbed
+from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.progress import phase

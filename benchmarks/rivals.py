@@ -17,8 +17,7 @@ import torch
 from torch import fx, nn
 
 from autofix import check_model
-from autofix.fidelity import meta_inputs
-from autofix.meta import to_meta
+from autofix.meta import meta_inputs, to_meta
 
 LIMIT = 60  # seconds after which a rival is taken to have no answer
 NEAR = 32  # a gap so close to the end of the scan has others after it

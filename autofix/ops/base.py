@@ -62,6 +62,9 @@ class Call(Protocol):
     def training(self) -> bool:
         """Whether the module at this site is ever in training mode."""
 
+    def apart(self) -> frozenset[int]:
+        """Where the input of this view is not one stretch of memory: see `autofix.layout`."""
+
     def times(self, dim: Dim, factor: Dim) -> int | None:
         """The integer k with dim == k * factor at every size at which nothing required so far fails."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
-from autofix.condition import at_least, divides, equal
+from autofix.condition import any_of, at_least, divides, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
 from autofix.ops.factor import cancel, identical
@@ -49,7 +50,7 @@ def unflatten(call: Call, input: Tensor, dim: int, sizes: Any) -> Tensor:
 
 
 def reshape(call: Call, input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
-    """torch.reshape, torch.Tensor.view; not the view as another dtype."""
+    """torch.reshape, torch.Tensor.reshape."""
     sizes = sizes_of(sizes or (shape,))
     result = fitted(call, input.shape, sizes)
     if sizes and is_inferred(sizes[0]):
@@ -57,8 +58,45 @@ def reshape(call: Call, input: Tensor, *sizes: Any, shape: Any = None) -> Tensor
     return replace(input, shape=result)
 
 
+def view(call: Call, input: Tensor, *sizes: Any) -> Tensor:
+    """torch.Tensor.view; not the view as another dtype."""
+    result = reshape(call, input, *sizes)
+    _keep_layout(call, input.shape, result.shape)
+    return result
+
+
+def view_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
+    """torch.Tensor.view_as."""
+    return view(call, input, other.shape)
+
+
+def _keep_layout(call: Call, shape: Sequence[Dim], asked: Sequence[Dim]) -> None:
+    """Require of each stretch of memory that it is taken whole; a stretch of one element may go anywhere."""
+    cuts = [0, *sorted(call.apart()), len(shape)]
+    stretches = [shape[a:b] for a, b in pairwise(cuts)]
+    left, open_ = list(asked), list[Sequence[Dim]]()
+    for stretch in stretches:
+        open_.append(stretch)
+        whole = [dim for part in open_ for dim in part]
+        fits = (n for n in range(len(left) + 1) if _equal_products(call, left[:n], whole))
+        taken = next(fits, None)
+        if taken is not None:
+            _merged(call, open_)
+            left, open_ = left[taken:], []
+    _merged(call, open_)
+
+
+def _merged(call: Call, stretches: Sequence[Sequence[Dim]]) -> None:
+    """Require that at most one of several stretches has more than one element, or one has none."""
+    if len(stretches) > 1:
+        whole = [product(stretch) for stretch in stretches]
+        others = [product((*whole[:i], *whole[i + 1 :])) for i in range(len(whole))]
+        loose = any_of([*(equal(other, 1) for other in others), equal(product(whole), 0)])
+        call.require(loose, Code.LAYOUT, "view keeps apart what lies apart in memory; reshape copies")
+
+
 def reshape_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
-    """torch.Tensor.view_as, torch.Tensor.reshape_as."""
+    """torch.Tensor.reshape_as."""
     return reshape(call, input, other.shape)
 
 
@@ -150,16 +188,9 @@ register(
 register(
     "reshape",
     reshape,
-    (torch.reshape, "reshape", "view"),
+    (torch.reshape, "reshape"),
     samples=(
-        "x.view(2, -1) @ 2,3,H,W",
-        "x.view(x.size(0), -1, x.size(3)) @ B,3,H,W",
-        "x.view(-1, 12) @ B,3,H,W",
-        "x.view(2, 6, -1) @ 2,3,H,W",
-        "x.view(2, 3, 6, 4) @ 2,3,H,W",
-        "x.view((2, 3, x.shape[2] * x.shape[3])) @ 2,3,H,W",
-        "x.view(x.shape[0], 3, x.shape[2] // 2, 2, -1, 3) @ B,3,H,W",
-        "x.view(2, -1, x.shape[2] - 3) @ 2,3,H,W",
+        "x.reshape(2, -1) @ 2,3,H,W",
         "torch.reshape(x, (2, -1, 5)) @ 2,3,H,W",
         "torch.reshape(x, shape=[-1]) @ 2,3,H,W",
         "x.permute(0, 2, 3, 1).reshape(-1, 3) @ B,3,H,W",
@@ -170,8 +201,34 @@ register(
     ),
 )
 register(
-    "reshape as",
-    reshape_as,
-    ("view_as", "reshape_as"),
-    samples=("x.reshape_as(y) @ 2,6,H ; 2,3,W", "x.view_as(y) @ 2,3,H,W ; 3,2,W,H"),
+    "view",
+    view,
+    ("view",),
+    samples=(
+        "x.view(2, -1) @ 2,3,H,W",
+        "x.view(x.size(0), -1, x.size(3)) @ B,3,H,W",
+        "x.view(-1, 12) @ B,3,H,W",
+        "x.view(2, 6, -1) @ 2,3,H,W",
+        "x.view(2, 3, 6, 4) @ 2,3,H,W",
+        "x.view((2, 3, x.shape[2] * x.shape[3])) @ 2,3,H,W",
+        "x.view(x.shape[0], 3, x.shape[2] // 2, 2, -1, 3) @ B,3,H,W",
+        "x.view(2, -1, x.shape[2] - 3) @ 2,3,H,W",
+        "x.permute(0, 2, 3, 1).view(2, -1) @ 2,3,H,W",
+        "x.permute(0, 2, 3, 1).view(2, -1, 3) @ 2,3,H,W",
+        "x.transpose(1, 2).view(-1, 3) @ 2,3,H",
+        "x.transpose(2, 3).view(2, 3, -1) @ 2,3,H,W",
+        "x[:, :, 1:-1].view(2, 3, -1) @ 2,3,H,W",
+        "x[:, :, ::2].view(6, -1, x.shape[3]) @ 2,3,H,W",
+        "x[:, :2].view(4, -1) @ 2,3,H,W",
+        "x[:, :2].view(2, -1) @ 2,3,H,W",
+        "x.expand(2, 3, x.shape[2]).view(-1, x.shape[2]) @ 2,1,H",
+        "F.avg_pool2d(x.permute(0, 3, 1, 2), 2).view(2, -1) @ 2,H,W,3",
+    ),
+)
+register("reshape as", reshape_as, ("reshape_as",), samples=("x.reshape_as(y) @ 2,6,H ; 2,3,W",))
+register(
+    "view as",
+    view_as,
+    ("view_as",),
+    samples=("x.view_as(y) @ 2,3,H,W ; 3,2,W,H", "x.permute(0, 2, 3, 1).view_as(y) @ 2,3,H,W ; 2,H,W,3"),
 )

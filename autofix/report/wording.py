@@ -30,6 +30,7 @@ ADVICE = {
     Code.LIMIT: "keep the hyperparameter within PyTorch's limit",
     Code.CHANNELS: "make the channels of the layer and of its input agree",
     Code.DIVISIBLE: "pad the input to a multiple, and crop the output",
+    Code.LAYOUT: "use reshape instead of view, which never copies",
     Code.ASSERTION: "the model refuses these sizes itself: change the check, or pad the input",
     Code.INDEX: "compute the index from x.shape",
     Code.OUTPUT: "make the output follow the input, or ask for the sizes at which it does",

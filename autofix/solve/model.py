@@ -198,7 +198,8 @@ class _Reader(Interpreter):
     def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
         if details.get("train") and not (self.site.trains and self.training_now):
             return
-        self.owner.builder.require(condition)
+        if code is not Code.LAYOUT:  # no knob changes how a tensor lies in memory; the analysis decides
+            self.owner.builder.require(condition)
 
     def decide(self, condition: Condition) -> bool:
         parts = condition.either or (condition,)

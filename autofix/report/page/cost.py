@@ -11,8 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autofix.fidelity import meta_inputs
-from autofix.meta import to_meta, undisturbed
+from autofix.meta import meta_inputs, to_meta, undisturbed
 from autofix.program import InputShapes
 from autofix.repair import Fix
 

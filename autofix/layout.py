@@ -1,0 +1,94 @@
+"""How tensors lie in memory, as far as `view` asks: which neighbouring dimensions are not one stretch.
+
+A permute, a slice, or a layer that follows the memory order of its input leaves neighbours apart, and `view`,
+which never copies, cannot merge them. The order is a fact of the program and hardly ever of the size, so one
+run on the meta device shows it; what it means for the sizes is for the rule of `view` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final
+
+import torch
+from torch import fx
+
+from autofix.findings import references
+from autofix.meta import meta_inputs, undisturbed
+from autofix.ops.base import words
+from autofix.program import Program
+from autofix.size import BATCH
+
+VIEWS: Final = frozenset(("view", "view_as"))
+MOVES: Final = frozenset(
+    words(
+        "permute transpose swapaxes swapdims movedim moveaxis t T mT expand expand_as getitem narrow select"
+        " chunk split tensor_split unbind unfold rot90 as_strided diagonal to unsafe_chunk hsplit vsplit"
+    )
+)
+LOOKED_AT: Final = (224, 64, 33, 299, 12)  # sizes at which a model is likely to work
+COPIES: Final = frozenset(("contiguous", "Linear", "linear", "matmul", "bmm", "empty", "zeros", "ones"))
+
+
+def matters(program: Program) -> bool:
+    """Whether some view may be given a tensor that something before it has rearranged."""
+    moved: set[int] = set()
+    for site in program.sites:
+        sources = [ref for ref in references((site.args, site.kwargs)) if ref in moved]
+        if site.kind == "call_method" and site.target in VIEWS and sources:
+            return True
+        if site.op_name in MOVES or (sources and site.op_name not in COPIES):
+            moved.add(site.index)
+    return False
+
+
+def laid_out(program: Program) -> Program:
+    """The program of any size, with what its views are given; itself where nothing is rearranged."""
+    if not matters(program):
+        return program
+    found: dict[int, frozenset[int]] = {}
+    for size in LOOKED_AT:
+        seen, whole = apart(program, dict.fromkeys(range(len(program.inputs.axes)), size) | {BATCH: 2})
+        found = seen | found
+        if whole:
+            break
+    sites = tuple(replace(site, apart=found.get(site.index, site.apart)) for site in program.sites)
+    return replace(program, sites=sites)
+
+
+def apart(program: Program, point: Mapping[int, int]) -> tuple[dict[int, frozenset[int]], bool]:
+    """What views are given in a run at one size, as `Site.apart` says it; and whether the run ended well."""
+    sizes = tuple(point[axis] for axis in range(len(program.inputs.axes)))
+    inputs = meta_inputs(program.inputs.concrete(sizes, point[BATCH]), program.inputs.integer)
+    run = _Run(program)
+    try:
+        with undisturbed():
+            run.run(*inputs)
+    except Exception:  # a size that is refused: what was seen until then is what there is to know
+        return run.found, False
+    return run.found, True
+
+
+class _Run(fx.Interpreter):
+    """Runs a graph and looks at what views are given."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program.root, graph=program.graph)
+        self.index = {node: index for index, node in enumerate(program.graph.nodes)}
+        self.found: dict[int, frozenset[int]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n.op == "call_method" and n.target in VIEWS:
+            (tensor, *_), _ = self.fetch_args_kwargs_from_env(n)
+            self.found[self.index[n]] = frozenset(_gaps(tensor))
+        return super().run_node(n)
+
+
+def _gaps(tensor: torch.Tensor) -> Iterator[int]:
+    """The positions i at which dimension i does not continue the one before; single elements lie anywhere."""
+    wide = [position for position, size in enumerate(tensor.shape) if size != 1]
+    for before, after in pairwise(wide):
+        if tensor.stride(before) != tensor.stride(after) * tensor.shape[after]:
+            yield after
