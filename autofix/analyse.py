@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -24,10 +24,11 @@ MOST_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Piece:
-    """One path through the model, and the sizes that take it."""
+    """One path through the model, and the sizes that take it; `point`: those that were followed."""
 
     program: Program
     meaning: Meaning
+    point: Mapping[int, int] = field(default_factory=dict, compare=False)
 
     @cached_property
     def domain(self) -> Region:
@@ -176,7 +177,7 @@ def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | N
         program = programs[training]
         key = id(program), tuple(sorted(point.items()))
         if key not in known:
-            known[key] = Piece(program, interpret(program, tensors, box, point, changes))
+            known[key] = Piece(program, interpret(program, tensors, box, point, changes), point)
         return known[key]
 
     return follow

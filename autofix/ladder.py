@@ -106,7 +106,7 @@ class Followed:
             again = Interpreter(interpreter.inputs, interpreter.box, point, interpreter.changes)
             again.layouts = layouts
             return self._piece(again, point)
-        return Piece(program, interpreter.meaning())
+        return Piece(program, interpreter.meaning(), point)
 
 
 def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:

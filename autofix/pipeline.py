@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
@@ -116,7 +117,8 @@ def _finish(
     inplace: bool,
 ) -> Fix:
     """Rewrite, prove, run."""
-    from autofix.rewrite import edited, edited_copy, graph_module, needs_graph, with_forward_of
+    from autofix.branching import Branch, conditions_of, with_forward
+    from autofix.rewrite import edited, edited_copy, graph_module, needs_graph
     from autofix.solve.words import edits_of, inserts_of
 
     phase("proving the repair")
@@ -127,18 +129,20 @@ def _finish(
     points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
     lowest = {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
 
-    def graph() -> fx.GraphModule:
+    def graph(point: Mapping[int, int] = lowest) -> fx.GraphModule:
         with listed(patched):
-            return graph_module(captured.record(patched, changes, lowest), changes, before.model_name)
+            return graph_module(captured.record(patched, changes, point), changes, before.model_name)
 
     made: Any = graph
+    branches: tuple[Branch, ...] = ()
     if needs_graph(changes):
-        if len(solution.analysis.evaluating.pieces) > 1:
-            raise CaptureError(
-                f"{before.model_name} needs a change of forward, which differs from size to size"
-            )
-        made = graph()
-        patched = with_forward_of(patched, made)
+        paths = conditions_of(solution.analysis)
+        branches = tuple(Branch(condition, graph(piece.point)) for piece, condition in paths)
+        at_lowest = solution.analysis.evaluating.piece_at(lowest)
+        made = next(
+            branch.graph for branch, (piece, _) in zip(branches, paths, strict=True) if piece is at_lowest
+        )
+        patched = with_forward(patched, branches, inputs)
     sizes = tuple(lowest[axis] for axis in range(len(inputs.axes)))
     has_values = bool(changes) and device_of(patched).type != "meta"
     if needs_graph(changes) or isinstance(captured, Followed):
@@ -156,6 +160,7 @@ def _finish(
     return Fix(
         model=patched,
         graph=made,
+        branches=branches,
         edits=edits_located(edits_of(request, solution, before.faults), model),
         inserts=inserts_of(request, solution, before.faults),
         strategy=strategy,

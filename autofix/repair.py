@@ -15,6 +15,7 @@ from autofix.outcome import Report
 from autofix.verify import Verdict
 
 if TYPE_CHECKING:
+    from autofix.branching import Branch
     from autofix.source.patch import SourcePatch
 
 
@@ -24,6 +25,7 @@ class Fix:
 
     model:        same class, weights and state_dict keys
     graph:        the same computation as a torch.fx.GraphModule, or what makes it: ask for `graph_module`
+    branches:     where forward changes, the graph of each of its paths, and which sizes take it
     optimal:      proved that no cheaper repair exists
     proved:       a certificate covers every size asked for
     before, report: of the model as it was, and repaired
@@ -42,6 +44,7 @@ class Fix:
     verdict: Verdict = field(repr=False)
     solve: str = ""
     original: nn.Module | None = field(default=None, repr=False)
+    branches: tuple[Branch, ...] = field(default=(), repr=False)
     reference: tuple[int, ...] = ()
     allow: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()

@@ -145,21 +145,3 @@ def _edit_call(graph: fx.Graph, node: fx.Node, site: Site, knobs: Mapping[str, t
             node.update_arg(position, new)
         else:
             node.update_kwarg(knob, new)
-
-
-def with_forward_of(model: nn.Module, graph: fx.GraphModule) -> nn.Module:
-    """The model with the graph's forward: a subclass of the same name, for changes between the layers."""
-    for name, value in _constants(model, graph):
-        setattr(model, name, value)
-    kind = type(model)
-    forward = type(graph).forward
-    model.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
-    return model
-
-
-def _constants(model: nn.Module, graph: fx.GraphModule) -> Iterator[tuple[str, Any]]:
-    """Constants that tracing stored on the graph."""
-    for node in graph.graph.nodes:
-        name = str(node.target)
-        if node.op == "get_attr" and "." not in name and not hasattr(model, name):
-            yield name, getattr(graph, name)

@@ -65,6 +65,7 @@ def source_of(fix: Fix) -> SourcePatch | None:
 
 def _written_out(fix: Fix) -> SourcePatch | None:
     """The whole computation as a recipe, where foreign code is to change; None where that cannot be."""
+    from autofix.branching import Branch, forward_of
     from autofix.source.graph_recipe import graph_recipe
 
     assert fix.original is not None
@@ -72,7 +73,9 @@ def _written_out(fix: Fix) -> SourcePatch | None:
     if origin is None or origin.module in ("__main__", ""):
         return None
     try:
-        return graph_recipe(fix.original, fix.graph_module, origin, _edits(fix))
+        branches = fix.branches or (Branch("", fix.graph_module),)
+        forward = forward_of(branches, fix.report.analysis.inputs)
+        return graph_recipe(fix.original, [branch.graph for branch in branches], forward, origin, _edits(fix))
     except SourceError:
         return None
 

@@ -19,8 +19,10 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from autofix.branching import Branch, forward_of, subclass
 from autofix.errors import UsageError
 from autofix.interpret import UNKNOWN
+from autofix.program import InputShapes
 from autofix.repair import Fix
 
 SMALL: Final = (
@@ -93,7 +95,7 @@ class _Homeward(pickle.Pickler):
         if isinstance(value, FunctionType) and "<locals>" in value.__qualname__:
             return _function, _name_of(value)
         if isinstance(value, type) and _made_by_repair(value):
-            return _with_forward, (value.__mro__[1], self.fix.graph_module)
+            return _with_forward, (value.__mro__[1], self.fix.branches, self.fix.report.analysis.inputs)
         return NotImplemented
 
 
@@ -163,8 +165,8 @@ def _made_by_repair(kind: type) -> bool:
     return found is not kind and found is kind.__mro__[1]
 
 
-def _with_forward(kind: type, graph: fx.GraphModule) -> type:
-    return type(kind.__name__, (kind,), {"forward": type(graph).forward, "__module__": kind.__module__})
+def _with_forward(kind: type, branches: Sequence[Branch], inputs: InputShapes) -> type:
+    return subclass(kind, forward_of(branches, inputs))
 
 
 class _Returning(pickle.Unpickler):

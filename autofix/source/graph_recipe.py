@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,25 +16,30 @@ from autofix.source.wanted import Edit
 if TYPE_CHECKING:
     from torch import fx, nn
 
+    from autofix.branching import Forward
+
 
 def graph_recipe(
-    model: nn.Module, graph_module: fx.GraphModule, origin: Origin, edits: Iterable[Edit]
+    model: nn.Module,
+    graphs: Iterable[fx.GraphModule],
+    forward: Forward,
+    origin: Origin,
+    edits: Iterable[Edit],
 ) -> SourcePatch:
-    """`build()` makes the model and gives it the graph's forward. Raises SourceError where code cannot.
+    """`build()` makes the model and gives it the graphs' forward. Raises SourceError where code cannot.
 
     model: as it was built
     edits: those of layers, which become attributes
     """
-    for node in graph_module.graph.nodes:
+    for node in (node for graph in graphs for node in graph.graph.nodes):
         if node.op == "get_attr" and not _has(model, str(node.target)):
             raise SourceError(f"{node.target} is a constant that only the traced model has")
-    code = graph_module.graph.python_code("self")
     of_layers = [e for e in edits if e.module and not getattr(e, "split", False)]
     layers = [Assignment(e.module or "", e.knob, e.new) for e in of_layers]
-    imports = dict.fromkeys(["import types", *_imports(code.globals, code.src)])
+    imports = dict.fromkeys(["import types", *_imports(forward.names, forward.source)])
     text = f'"""{origin.expression} with changed spatial sizes; the weights and their names stay."""\n\n'
     text += "\n".join(imports) + f"\n\nfrom {origin.module} import {origin.name.split('.')[0]}\n"
-    text += f"\n\n{code.src.strip()}\n\n\n"
+    text += f"\n\n{forward.source.strip()}\n\n\n"
     text += 'def build():\n    """Make the model and replace its forward."""\n'
     lines = [f"model = {origin.expression}", *assignment_lines(model, "model", layers)]
     lines += ["model.forward = types.MethodType(forward, model)", "return model"]
@@ -51,7 +56,7 @@ def _has(model: nn.Module, path: str) -> bool:
     return True
 
 
-def _imports(names: dict[str, object], source: str) -> Iterator[str]:
+def _imports(names: Mapping[str, object], source: str) -> Iterator[str]:
     """What the code's names stand for; names that it does not use are left out."""
     for name, value in names.items():
         if name not in source:

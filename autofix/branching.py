@@ -1,0 +1,135 @@
+"""A repaired forward for a model whose paths differ from size to size: a graph for each, chosen by the sizes.
+
+The choice is plain Python on the sizes of the inputs: the model's class, its file and torch's own tools need
+nothing of this package.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import fx, nn
+
+from autofix.analyse import Analysis, Piece
+from autofix.condition import Condition
+from autofix.describe import describe
+from autofix.errors import CaptureError
+from autofix.program import InputShapes
+
+UNCOVERED = "these sizes take a path that the repair does not cover"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The computation on one path, and the inputs that take it: Python on B, n0, n1 ...; "" for all."""
+
+    condition: str
+    graph: fx.GraphModule
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Source of a function `forward(self, ...)`, and the values of the names that it uses."""
+
+    source: str
+    names: Mapping[str, Any]
+
+
+def conditions_of(analysis: Analysis) -> list[tuple[Piece, str]]:
+    """Each path of an analysis with its inputs; those on which the model itself raises are left out.
+
+    Raises CaptureError where a path cannot be told by its sizes.
+    """
+    mode = analysis.evaluating
+    if len(mode.pieces) == 1:
+        return [(mode.pieces[0], "")]
+    if not analysis.complete or analysis.training.pieces is not mode.pieces:
+        raise CaptureError("forward differs from size to size, and not all of its paths are known")
+    return [(piece, _joined(piece)) for piece in mode.pieces if len(piece.program.graph.nodes)]
+
+
+def _joined(piece: Piece) -> str:
+    parts = [_text(c) for c in dict.fromkeys((*piece.program.conditions, *piece.meaning.conditions))]
+    return " and ".join(f"({part})" for part in parts) or "True"
+
+
+def _text(condition: Condition) -> str:
+    """A condition as Python. Raises CaptureError where a size has no formula."""
+    if condition.relation.startswith("not "):
+        return f"not ({_text(~condition)})"
+    if condition.relation == "any":
+        return " or ".join(f"({_text(part)})" for part in condition.either)
+    left, right = describe(condition.left), describe(condition.right)
+    divides = condition.relation == "divides"
+    text = f"({left}) % ({right}) == 0" if divides else f"{left} {condition.relation} {right}"
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        raise CaptureError(
+            f"forward differs from size to size by what has no short formula: {text}"
+        ) from None
+    return text
+
+
+def forward_of(branches: Iterable[Branch], inputs: InputShapes) -> Forward:
+    """The function that a repaired model gets as its forward."""
+    parts, names = [], dict[str, Any]()
+    found = list(branches)
+    for number, branch in enumerate(found):
+        code = branch.graph.graph.python_code("self")
+        parts.append(code.src.strip())
+        if any(names.setdefault(name, value) is not value for name, value in code.globals.items()):
+            raise CaptureError("two paths of forward use one name for different things")
+        if branch.condition:
+            parts[-1] = parts[-1].replace("def forward(", f"def _path_{number}(", 1)
+    if any(branch.condition for branch in found):
+        parts.append(_choice(found, inputs))
+    return Forward("\n\n\n".join(parts) + "\n", names)
+
+
+def _choice(branches: list[Branch], inputs: InputShapes) -> str:
+    code = branches[0].graph.graph.python_code("self").src
+    signature = re.search(r"def forward\((.*?)\)(?: ->.*)?:", code)
+    assert signature is not None
+    arguments = ", ".join(
+        n.target.lstrip("*") for n in branches[0].graph.graph.nodes if n.op == "placeholder"
+    )
+    lines = [f"def forward({signature[1]}):", *_sizes(branches, inputs, arguments.split(", "))]
+    for number, branch in enumerate(branches):
+        lines += [f"if {branch.condition}:", f"    return _path_{number}(self, {arguments})"]
+    lines.append(f'raise RuntimeError("{UNCOVERED}")')
+    return "\n".join([lines[0], textwrap.indent("\n".join(lines[1:]), "    ")])
+
+
+def _sizes(branches: list[Branch], inputs: InputShapes, arguments: list[str]) -> Iterator[str]:
+    """`n0 = x.shape[2]`, of the sizes that some condition asks for."""
+    names = {"B": "B", **{name: f"n{axis}" for axis, name in enumerate(inputs.axes)}}
+    said = " ".join(branch.condition for branch in branches)
+    for argument, shape in zip(arguments, inputs.shapes, strict=False):
+        for position, dim in enumerate(shape or ()):
+            name = names.pop(dim, "") if isinstance(dim, str) else ""
+            if name and re.search(rf"\b{name}\b", said):
+                yield f"{name} = {argument}.shape[{position}]"
+
+
+def with_forward(model: nn.Module, branches: Iterable[Branch], inputs: InputShapes) -> nn.Module:
+    """The model with the graphs' forward, and the constants that tracing stored on them."""
+    found = list(branches)
+    for graph in (branch.graph for branch in found):
+        for name in (str(node.target) for node in graph.graph.nodes if node.op == "get_attr"):
+            if "." not in name and not hasattr(model, name):
+                setattr(model, name, getattr(graph, name))
+    model.__class__ = subclass(type(model), forward_of(found, inputs))
+    return model
+
+
+def subclass(kind: type[nn.Module], forward: Forward) -> type[nn.Module]:
+    """A class of the same name whose forward is the repaired one."""
+    names = dict(forward.names)
+    exec(compile(forward.source, f"<{kind.__name__}, repaired>", "exec"), names)
+    return type(kind.__name__, (kind,), {"forward": names["forward"], "__module__": kind.__module__})
