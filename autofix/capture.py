@@ -72,6 +72,11 @@ class Tracer(fx.Tracer):
             self.places[node.name] = caller()
         return node
 
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        """A layer that forward makes and calls at once, `nn.ReLU()(x)`, is the functions that it calls."""
+        known = m in self.submodule_paths if self.submodule_paths else True
+        return super().call_module(m, forward, args, kwargs) if known else forward(*args, **kwargs)
+
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
         shapes = self.inputs.shapes

@@ -129,7 +129,7 @@ def follows(program: Program, meaning: Meaning, point: Mapping[int, int], traini
     inputs = meta_inputs(program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
     program.root.train(training)
     try:
-        with undisturbed(), follower, _layers_by(follower), _wrapped_by(follower, program):
+        with undisturbed(), follower, _layers_by(follower, program.root), _wrapped_by(follower, program):
             program.root(*_enlivened(follower, program, inputs))
     except Diverged as difference:
         return str(difference)
@@ -147,12 +147,12 @@ def _enlivened(follower: _Follower, program: Program, inputs: tuple[Any, ...]) -
 
 
 @contextmanager
-def _layers_by(follower: _Follower) -> Iterator[None]:
-    original = nn.Module.__call__
+def _layers_by(follower: _Follower, root: nn.Module) -> Iterator[None]:
+    original, own = nn.Module.__call__, set(root.modules())
     is_leaf = fx.Tracer().is_leaf_module
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if follower.inside == 0 and is_leaf(module, ""):
+        if follower.inside == 0 and module in own and is_leaf(module, ""):
             return follower.layer(module, args, kwargs, original)
         return original(module, *args, **kwargs)
 

@@ -249,7 +249,7 @@ def _symbol_in(value: Any) -> Symbol | None:
 
 
 def _constructor(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A constructor of tensors, which would look for memory behind a symbol and crash the process."""
+    """A constructor of tensors that takes symbols; torch's would refuse one or look for memory behind it."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         symbol = _symbol_in([*args, *kwargs.values()])
@@ -293,6 +293,10 @@ class _Int(metaclass=_IntMeta):
     pass
 
 
+_CONSTRUCTORS = (torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty)
+_CONSTRUCTORS += (torch.rand, torch.randn, torch.full, torch.linspace)
+
+
 @contextmanager
 def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
     """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
@@ -300,7 +304,7 @@ def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))
         stack.enter_context(patch.object(builtins, "min", _recorded(min)))
-        safe = {f: _constructor(f) for f in (torch.tensor, torch.as_tensor, torch.asarray)}
+        safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))
         stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
