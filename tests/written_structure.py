@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
-from written import IMAGE, every, least, net
+from written import IMAGE, every, least, multiple, net
 
 
 # Down to half twice (rounding up); only 1x1 at the bottom stops instance norm.
@@ -181,3 +181,45 @@ class MadeInLoops(nn.Module):
 
     def forward(self, x):
         return self.layer2(self.layer1(x)).mean((2, 3))
+
+
+@net(known=lambda h, w: h >= 4 and w >= 5, plain=False)
+class LayersMadeInForward(nn.Module):
+    """Each made and called at once, as in `nn.ReLU()(x)`."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = nn.MaxPool2d((2, 3))(nn.ReLU()(self.conv(x)))
+        return self.head(nn.Flatten()(nn.AdaptiveAvgPool2d(1)(x)))
+
+
+@net(known=least(3), plain=False)
+class ZerosOfSizes(nn.Module):
+    """ResNet's parameterless shortcut: every second pixel, and zeros for the new channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.last = nn.Conv2d(4, 4, 2)
+
+    def forward(self, x):
+        short = nn.AvgPool2d(1, stride=2)(x)
+        zeros = torch.zeros(short.size(0), 1, *short.shape[2:], dtype=short.dtype, device=short.device)
+        return self.last(self.conv(x) + torch.cat([short.data, zeros], 1))
+
+
+@net(known=multiple(4))
+class ChannelShuffleOfASlice(nn.Module):
+    """view of a slice of channels, which lies together in each sample only."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, (1, 3), padding=(0, 1))
+
+    def forward(self, x):
+        b, _, h, w = x.shape
+        x = self.conv(x)[:, 2:]
+        return x.view(b, 2, 2, h // 4, 4, w // 4, 4).transpose(1, 2).contiguous().view(b, 4, h, w)
