@@ -21,8 +21,10 @@ def pad_size(call: Call, n: Dim, before: Dim, after: Dim, mode: str) -> Dim:
             _crop_fits(call, n, before, after)
         case "reflect":
             _bounded(call, n, before, after, "reflection padding is less than the size", n - 1)
+            not_empty(call, n)
         case "circular":
             _bounded(call, n, before, after, "circular padding is at most the size", n)
+            not_empty(call, n, silent=True)
         case "replicate":
             not_empty(call, n)
         case _:
@@ -43,7 +45,6 @@ def _bounded(call: Call, n: Dim, before: Dim, after: Dim, what: str, most: Dim) 
     for side in (before, after):
         if not isinstance(side, int) or side > 0:
             call.require(at_least(most, side), Code.PADDING, what, needs=side + n - most, gets=n)
-    not_empty(call, n)
 
 
 def _crop_fits(call: Call, n: Dim, before: Dim, after: Dim) -> None:
@@ -106,6 +107,13 @@ register(
         "F.pad(x[..., 3:], (2, 1), mode='reflect') @ 2,2,H",
         "F.pad(x[..., 3:], (2, 1), mode='replicate') @ 2,2,H",
         "F.pad(x[..., 3:], (2, 1), mode='circular') @ 2,2,H",
+        "F.pad(x[..., 3:], (0, 0), mode='circular') @ 2,2,H",
+        "F.pad(x[..., 3:], (0, 0), mode='reflect') @ 2,2,H",
+        "F.pad(x[..., 1:], (0, 0, 0, 1), mode='circular') @ 2,2,H,W",
+        "F.pad(x[..., 3:], (-1, 0)) @ 2,H",
+        "F.pad(x, (-3, -2), mode='reflect') @ 2,3,H",
+        "F.pad(x, (-3, -2), mode='replicate') @ 2,3,H",
+        "F.pad(x, (-3, -2), mode='circular') @ 2,3,H",
     ),
 )
 _MODES = (("ConstantPad", "constant"), ("ZeroPad", "constant"), ("ReflectionPad", "reflect"),

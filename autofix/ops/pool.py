@@ -154,6 +154,8 @@ register(
     samples=(
         "nn.AvgPool1d(4, 3, padding=2, ceil_mode=True) @ 2,2,H",
         "F.avg_pool2d(x, (x.shape[2] // 4, 2)) @ 2,2,H,W",
+        "F.avg_pool1d(x, x.shape[1] - 3, 2) @ 2,H,W",
+        "F.avg_pool1d(x, 2, x.shape[1] - 3) @ 2,H,W",
         "nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0), count_include_pad=False) @ 2,2,H,W",
         "nn.AvgPool2d((2, 3), stride=(3, 2), padding=(1, 1), ceil_mode=True) @ 2,2,H,W",
         "nn.AvgPool3d((2, 1, 3), stride=(2, 1, 2), ceil_mode=True) @ 2,2,D,H,W",

@@ -170,6 +170,8 @@ register(
         "torch.flatten(x, 1, -2) @ 2,3,H,W",
         "x.flatten(2) @ 2,3,H,W",
         "x.ravel() @ 2,H,W",
+        "torch.flatten(x.sum()) @ 2,H",
+        "torch.flatten(x, 2, 2) @ 2,3,H,W",
         "x.flatten(3, 1) @ 2,3,H,W",
     ),
 )
@@ -197,6 +199,8 @@ register(
         "x.permute(0, 2, 3, 1).reshape(-1, x.shape[2] * x.shape[3], 3) @ B,3,H,W",
         "x.reshape(-1, 2, 2, x.shape[2], x.shape[3]) @ B,4,H,W",
         "x.reshape(2, 3, -1, -1) @ 2,3,H,W",
+        "x.reshape(0, -1) @ 2,3,H",
+        "x.reshape(x.shape[0] - 4, x.shape[0] - 4) @ H,2",
         "x.reshape(x.shape[0] * x.shape[2], -1) @ B,3,H,W",
     ),
 )

@@ -158,6 +158,7 @@ register(
         "F.interpolate(x, scale_factor=(0.3, 1.1), mode='area') @ 2,3,H,W",
         "F.interpolate(x, scale_factor=(0.6, 1.7), mode='bilinear', antialias=True) @ 2,3,H,W",
         "F.interpolate(x, scale_factor=2, mode='trilinear') @ 2,3,D,H,W",
+        "F.interpolate(x[..., 3:], size=(5, 4)) @ 2,3,H,W",
         "F.interpolate(x, scale_factor=(1.0, 2.0, 0.25)) @ 2,3,D,H,W",
     ),
 )
@@ -195,6 +196,7 @@ register(
         "nn.PixelShuffle(3) @ 2,18,H,W",
         "F.pixel_shuffle(x, 2) @ 2,C,3,W",
         "F.pixel_shuffle(x, 2) @ 8,H,W",
+        "F.pixel_shuffle(x, 1) @ 8,H",
     ),
 )
 register(
@@ -219,11 +221,19 @@ register(
         "F.grid_sample(x, torch.ones(2, 5, 4, 2), align_corners=False) @ 2,3,H,W",
         "F.grid_sample(torch.ones(2, 3, 5, 4), x, align_corners=False) @ 2,H,W,2",
         "F.grid_sample(x, torch.ones(2, 5, 4, 3, 3), align_corners=True) @ 2,3,D,H,W",
+        "F.grid_sample(x, torch.ones(2, 5, 4, 2), align_corners=False) @ B,3,H,W",
+        "F.grid_sample(x[..., 3:], torch.ones(2, 5, 4, 2), align_corners=False) @ 2,3,H,W",
+        "F.grid_sample(torch.ones(2, 3, 5, 4), x, align_corners=False) @ 2,3,H,N",
+        "F.grid_sample(x, torch.ones(2, 5, 1), align_corners=False) @ 2,3,H",
     ),
 )
 register(
     "affine grid",
     affine_grid,
     (F.affine_grid,),
-    samples=("F.affine_grid(x, (2, 3, 5, 4), align_corners=False) @ N,H,3",),
+    samples=(
+        "F.affine_grid(x, (2, 3, 5, 4), align_corners=False) @ N,H,3",
+        "F.affine_grid(x, (2, 1, 3, 5, 4), align_corners=False) @ N,3,W",
+        "F.affine_grid(x, (2, 3, y.shape[0] - 3, 4), align_corners=False) @ 2,2,3 ; H",
+    ),
 )

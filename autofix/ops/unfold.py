@@ -60,7 +60,10 @@ register(
     reads=("kernel_size", "dilation", "padding", "stride"),
     samples=(
         "nn.Unfold((2, 3), dilation=(1, 2), padding=(1, 0), stride=(2, 1)) @ 2,2,H,W",
-        "F.unfold(x, (3, 2)) @ 2,2,H,W",
+        "F.unfold(x, (3, 2)) @ 3,2,H,W",
+        "F.unfold(x, (2, 5), padding=(0, 1), stride=(1, 2)) @ 2,2,H,W",
+        "F.unfold(x, (3, 2)) @ 2,H,W",
+        "F.unfold(x[..., 3:], (1, 2), padding=1) @ 2,2,H,W",
     ),
 )
 register(
@@ -70,6 +73,9 @@ register(
     reads=("output_size", "kernel_size", "dilation", "padding", "stride"),
     samples=(
         "nn.Fold((4, 5), (2, 3)) @ 2,12,H",
+        "F.fold(x, (4, 5), (2, 3)) @ 2,C,9",
+        "F.fold(x, (4, 5), (2, 2)) @ 2,C,12",
+        "F.fold(x[..., 3:], (2, 5), (3, 2)) @ 2,6,L",
         "F.fold(F.unfold(x, (3, 2)), x.shape[2:], (3, 2)) @ 2,2,H,W",
     ),
 )

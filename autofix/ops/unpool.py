@@ -120,6 +120,10 @@ register(
             "(lambda p: F.max_unpool1d(p[0], p[1], 3, 2, 0, (8,)))"
             "(F.max_pool1d(x, 3, 2, return_indices=True)) @ 2,2,H"
         ),
+        (
+            "(lambda p: F.max_unpool1d(p[0], p[1], 2, 3, 1, (2 * x.shape[2] - 1,)))"
+            "(F.max_pool1d(torch.cat([x, x], 2), 2, 3, 1, return_indices=True)) @ 2,2,H"
+        ),
     ),
 )
 register(
