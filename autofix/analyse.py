@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -62,6 +62,21 @@ class Mode:
         """Where no silent fault happens either."""
         return self._together(silent=True)
 
+    def failing_on(self, piece: Piece, box: Box) -> dict[int, int] | None:
+        """The smallest point of a box, among those looked at, that takes a path and fails on it."""
+        regions = [piece.domain, self.accepted_on(piece)]
+        regions.append(region(r.condition for r in self.required(piece, silent=True)))
+        order = sorted(
+            {axis for one in regions for axis, _ in one.single}
+            | {axis for one in regions for condition in one.joint for axis in condition.axes}
+        )
+        grid = window(regions, order, box)
+        point = dict(zip(order, grid.sparse, strict=True))
+        taken, *fine = (np.broadcast_to(one.at(point), grid.shape) for one in regions)
+        found = smallest(taken & ~np.logical_and.reduce(fine), grid.ranges)
+        lowest = {axis: bounds[0] for axis, bounds in box.items()}
+        return None if found is None else {**lowest, **dict(zip(order, found, strict=True))}
+
     def _together(self, silent: bool) -> Region | Patchwork:
         parts = tuple((p.domain, region(r.condition for r in self.required(p, silent))) for p in self.pieces)
         if len(parts) == 1 and parts[0][0] == EVERYWHERE:
@@ -101,6 +116,11 @@ class Analysis:
         return self.evaluating, self.training
 
     @property
+    def one_path(self) -> bool:
+        """Whether one reading of the model stands for every size, in each mode."""
+        return all(len(mode.pieces) == 1 and mode.pieces[0].domain == EVERYWHERE for mode in self.modes)
+
+    @property
     def unmodelled(self) -> tuple[str, ...]:
         """Sites without a rule, each with the reason."""
         found: dict[str, None] = {}
@@ -121,18 +141,26 @@ def analyse(
     start: Mapping[int, int],
     changes: Changes = UNCHANGED,
     one_graph: bool = False,
+    within: Box | None = None,
 ) -> Analysis:
-    """Follow the model's paths until they cover the box, in both modes; with one graph these are the same."""
-    evaluating, covered = _explore(follow, False, box, start)
+    """Follow the model's paths until they cover the box, in both modes; with one graph these are the same.
+
+    within: sizes that are to work; the first path on which one fails is the last that is followed
+    """
+    evaluating, covered = _explore(follow, False, box, start, within)
     training, covered_too = (
-        (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start)
+        (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start, within)
     )
     return Analysis(inputs, evaluating, training, covered and covered_too, changes)
 
 
-def _explore(follow: Follow, training: bool, box: Box, start: Mapping[int, int]) -> tuple[Mode, bool]:
+def _explore(
+    follow: Follow, training: bool, box: Box, start: Mapping[int, int], within: Box | None
+) -> tuple[Mode, bool]:
     mode, until = Mode(training, (follow(training, start),)), time.monotonic() + MOST_SECONDS
     while len(mode.pieces) < MOST_PIECES and time.monotonic() < until:
+        if within is not None and mode.failing_on(mode.pieces[-1], within) is not None:
+            return mode, False
         missing = uncovered(mode, box)
         if missing is None:
             return mode, True
@@ -158,14 +186,23 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
         | {a for d in domains for c in d.joint for a in c.axes}
     )
     grid = window(domains, order, box)
-    missing = np.argwhere(
-        ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
-    )
-    if not len(missing):
+    missing = ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
+    found = smallest(missing, grid.ranges)
+    if found is None:
         return None if grid.exact else {}
-    spread = missing.max(axis=1) - missing.min(axis=1)
-    best = missing[np.lexsort((missing.sum(axis=1), missing.max(axis=1), spread > 0))[0]]
-    return {axis: int(values[i]) for axis, values, i in zip(order, grid.ranges, best, strict=True)}
+    return dict(zip(order, found, strict=True))
+
+
+def smallest(inside: Any, ranges: Sequence[Any]) -> tuple[int, ...] | None:
+    """The smallest point of a grid that is inside, equal sizes first; None where there is none."""
+    found = np.argwhere(inside)
+    if not len(found):
+        return None
+    if not ranges:
+        return ()
+    largest = found.max(axis=1)
+    best = found[np.lexsort((found.sum(axis=1), largest, largest > found.min(axis=1)))[0]]
+    return tuple(int(values[i]) for values, i in zip(ranges, best, strict=True))
 
 
 def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | None = None) -> Follow:

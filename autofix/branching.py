@@ -9,16 +9,19 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import fx, nn
 
 from autofix.analyse import Analysis, Piece
+from autofix.changes import Changes
 from autofix.condition import Condition
 from autofix.describe import describe
 from autofix.errors import CaptureError
+from autofix.insertion import CropBack, RoundUp
+from autofix.ops.base import Tensor
 from autofix.program import InputShapes
 
 UNCOVERED = "these sizes take a path that the repair does not cover"
@@ -33,8 +36,19 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Around:
+    """The model's own forward, with its input padded before it and, with `crop`, its output cropped after."""
+
+    prepare: fx.GraphModule
+    crop: fx.GraphModule | None
+
+
+@dataclass(frozen=True)
 class Forward:
-    """Source of a function `forward(self, ...)`, and the values of the names that it uses."""
+    """Source of a function `forward(self, ...)`, and the values of the names that it uses.
+
+    The model's own forward is `_inner` there.
+    """
 
     source: str
     names: Mapping[str, Any]
@@ -76,10 +90,52 @@ def _text(condition: Condition) -> str:
     return text
 
 
-def forward_of(branches: Iterable[Branch], inputs: InputShapes) -> Forward:
+def around(changes: Changes, piece: Piece) -> Around | None:
+    """The changes as something around forward; None where they lie within, or crop one of several outputs."""
+    insertions = [insertion for _, insertion in changes.each_insert()]
+    ups = [insertion for insertion in insertions if isinstance(insertion, RoundUp)]
+    backs = [insertion for insertion in insertions if isinstance(insertion, CropBack)]
+    whole = isinstance(piece.meaning.values[-1], Tensor)
+    if changes.edits or len(ups) != 1 or len(ups) + len(backs) < len(insertions) or (backs and not whole):
+        return None
+    graph = fx.Graph()
+    graph.output(ups[0].rewrite_value(graph, graph.placeholder("x")))
+    prepare = fx.GraphModule(nn.Module(), graph)
+    if not backs:
+        return Around(prepare, None)
+    graph = fx.Graph()
+    output, x = graph.placeholder("output"), graph.placeholder("x")
+    node = graph.output(output)
+    with graph.inserting_before(node):
+        backs[0].rewrite(graph, node, x)
+    return Around(prepare, fx.GraphModule(nn.Module(), graph))
+
+
+def _around(found: Around) -> Forward:
+    prepare = found.prepare.graph.python_code("self")
+    parts, names, result = (
+        [prepare.src.strip().replace("forward", "_prepare", 1)],
+        dict(prepare.globals),
+        "output",
+    )
+    if found.crop is not None:
+        crop = found.crop.graph.python_code("self")
+        parts.append(crop.src.strip().replace("forward", "_crop", 1))
+        names, result = {**names, **crop.globals}, "_crop(self, output, x)"
+    parts.append(
+        "def forward(self, x, *args, **kwargs):\n"
+        "    output = _inner(self, _prepare(self, x), *args, **kwargs)\n"
+        f"    return {result}"
+    )
+    return Forward("\n\n\n".join(parts) + "\n", names)
+
+
+def forward_of(branches: Iterable[Branch | Around], inputs: InputShapes) -> Forward:
     """The function that a repaired model gets as its forward."""
+    if any(isinstance(branch, Around) for branch in branches):
+        return next(_around(branch) for branch in branches if isinstance(branch, Around))
     parts, names = [], dict[str, Any]()
-    found = list(branches)
+    found = [branch for branch in branches if isinstance(branch, Branch)]
     for number, branch in enumerate(found):
         code = branch.graph.graph.python_code("self")
         parts.append(code.src.strip())
@@ -117,19 +173,18 @@ def _sizes(branches: list[Branch], inputs: InputShapes, arguments: list[str]) ->
                 yield f"{name} = {argument}.shape[{position}]"
 
 
-def with_forward(model: nn.Module, branches: Iterable[Branch], inputs: InputShapes) -> nn.Module:
+def with_forward(model: nn.Module, branches: Sequence[Branch | Around], inputs: InputShapes) -> nn.Module:
     """The model with the graphs' forward, and the constants that tracing stored on them."""
-    found = list(branches)
-    for graph in (branch.graph for branch in found):
+    for graph in (branch.graph for branch in branches if isinstance(branch, Branch)):
         for name in (str(node.target) for node in graph.graph.nodes if node.op == "get_attr"):
             if "." not in name and not hasattr(model, name):
                 setattr(model, name, getattr(graph, name))
-    model.__class__ = subclass(type(model), forward_of(found, inputs))
+    model.__class__ = subclass(type(model), forward_of(branches, inputs))
     return model
 
 
 def subclass(kind: type[nn.Module], forward: Forward) -> type[nn.Module]:
     """A class of the same name whose forward is the repaired one."""
-    names = dict(forward.names)
+    names = {**forward.names, "_inner": kind.forward}
     exec(compile(forward.source, f"<{kind.__name__}, repaired>", "exec"), names)
     return type(kind.__name__, (kind,), {"forward": names["forward"], "__module__": kind.__module__})

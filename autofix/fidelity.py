@@ -148,7 +148,7 @@ def _enlivened(follower: _Follower, program: Program, inputs: tuple[Any, ...]) -
 
 @contextmanager
 def _layers_by(follower: _Follower, root: nn.Module) -> Iterator[None]:
-    original, own = nn.Module.__call__, set(root.modules())
+    original, own = nn.Module.__call__, set(root.modules()) - {root}
     is_leaf = fx.Tracer().is_leaf_module
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:

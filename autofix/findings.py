@@ -65,9 +65,18 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
 
 
 def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] | None:
-    """A size of the box that is not accepted, or not soundly so, and the mode in which."""
+    """A size of the box that is not accepted, or not soundly so, and the mode in which.
+
+    Where not every path was followed, of the sizes that take those that were.
+    """
     for mode in analysis.modes:
         bounds = {**box, BATCH: (2, None) if mode.training else box[BATCH]}
+        if not analysis.complete:
+            failing = (mode.failing_on(piece, bounds) for piece in mode.pieces)
+            point = next((point for point in failing if point is not None), None)
+            if point is not None:
+                return mode.training, point
+            continue
         for region in (mode.accepted, mode.sound):
             decision = region.covers(bounds)
             if decision.holds is False:

@@ -39,7 +39,7 @@ class Plain:
     def programs(self) -> tuple[Program, ...]:
         return self.captured.evaluating, self.captured.training
 
-    def analyse(self, changes: Changes) -> Analysis:
+    def analyse(self, changes: Changes, within: Box | None = None) -> Analysis:
         """The model's sizes with hyperparameters changed and operations inserted."""
         box = everything(len(self.inputs.axes))
         return analyse(
@@ -61,12 +61,16 @@ class Followed:
     one_graph: bool = False  # the model's own code does not ask whether it trains
     programs: tuple[Program, ...] = ()
 
-    def analyse(self, changes: Changes) -> Analysis:
-        """As above; the model is traced anew, as its path depends on its sizes."""
+    def analyse(self, changes: Changes, within: Box | None = None) -> Analysis:
+        """As above; the model is traced anew, as its path depends on its sizes.
+
+        within: sizes that are to work, the smallest first; where one of them does not, not all is traced
+        """
         box = everything(len(self.inputs.axes))
-        analysis = analyse(
-            self._follow(box, changes), self.inputs, box, start(self.inputs), changes, self.one_graph
-        )
+        first = {axis: bounds[0] for axis, bounds in within.items()} | {BATCH: 2} if within else {}
+        follow = self._follow(box, changes)
+        begin = {**start(self.inputs), **first}
+        analysis = analyse(follow, self.inputs, box, begin, changes, self.one_graph, within)
         if not self.programs:
             self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
         return analysis

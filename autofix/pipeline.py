@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
@@ -26,7 +27,7 @@ from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
 from autofix.size import BATCH
 from autofix.unlisted import listed
-from autofix.verify import Verdict, certify, computes, device_of, failing_run, run_points
+from autofix.verify import Verdict, certify, computes, device_of, failing_run, many_points, run_points
 
 if TYPE_CHECKING:
     from autofix.solve.request import Request, Solution
@@ -94,7 +95,8 @@ def fix_model(
     if analysis.unmodelled:
         raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
     phase("searching for the smallest repair")
-    request = Request(captured.analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)
+    analyse = partial(captured.analyse, within=box)
+    request = Request(analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)
     if strategy == "fastest" and not before.ok:
         from autofix.fastest import fastest
 
@@ -117,7 +119,7 @@ def _finish(
     inplace: bool,
 ) -> Fix:
     """Rewrite, prove, run."""
-    from autofix.branching import Branch, conditions_of, with_forward
+    from autofix.branching import Around, Branch, around, conditions_of, with_forward
     from autofix.rewrite import edited, edited_copy, graph_module, needs_graph
     from autofix.solve.words import edits_of, inserts_of
 
@@ -127,6 +129,8 @@ def _finish(
     certificates, why = certify(solution.analysis, box, changes)
     patched = edited_copy(model, changes, inplace)
     points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
+    if changes and not solution.analysis.complete:
+        points += many_points(box)
     lowest = {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
 
     def graph(point: Mapping[int, int] = lowest) -> fx.GraphModule:
@@ -134,14 +138,17 @@ def _finish(
             return graph_module(captured.record(patched, changes, point), changes, before.model_name)
 
     made: Any = graph
-    branches: tuple[Branch, ...] = ()
-    if needs_graph(changes):
+    branches: tuple[Branch | Around, ...] = ()
+    outside = None if solution.analysis.complete else around(changes, solution.analysis.evaluating.pieces[0])
+    if outside is not None:
+        branches = (outside,)
+    elif needs_graph(changes):
         paths = conditions_of(solution.analysis)
-        branches = tuple(Branch(condition, graph(piece.point)) for piece, condition in paths)
-        at_lowest = solution.analysis.evaluating.piece_at(lowest)
-        made = next(
-            branch.graph for branch, (piece, _) in zip(branches, paths, strict=True) if piece is at_lowest
-        )
+        found = [Branch(condition, graph(piece.point)) for piece, condition in paths]
+        on = solution.analysis.evaluating.piece_at(lowest)
+        made = next(b.graph for b, (piece, _) in zip(found, paths, strict=True) if piece is on)
+        branches = tuple(found)
+    if branches:
         patched = with_forward(patched, branches, inputs)
     sizes = tuple(lowest[axis] for axis in range(len(inputs.axes)))
     has_values = bool(changes) and device_of(patched).type != "meta"

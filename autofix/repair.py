@@ -15,7 +15,7 @@ from autofix.outcome import Report
 from autofix.verify import Verdict
 
 if TYPE_CHECKING:
-    from autofix.branching import Branch
+    from autofix.branching import Around, Branch
     from autofix.source.patch import SourcePatch
 
 
@@ -44,7 +44,7 @@ class Fix:
     verdict: Verdict = field(repr=False)
     solve: str = ""
     original: nn.Module | None = field(default=None, repr=False)
-    branches: tuple[Branch, ...] = field(default=(), repr=False)
+    branches: tuple[Branch | Around, ...] = field(default=(), repr=False)
     reference: tuple[int, ...] = ()
     allow: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()

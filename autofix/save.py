@@ -70,10 +70,11 @@ def _written_out(fix: Fix) -> SourcePatch | None:
 
     assert fix.original is not None
     origin = made_of(fix.original).origin
-    if origin is None or origin.module in ("__main__", ""):
+    one_of_many = not fix.branches and not fix.before.analysis.one_path
+    if origin is None or origin.module in ("__main__", "") or one_of_many:
         return None
+    branches = [b for b in fix.branches if isinstance(b, Branch)] or [Branch("", fix.graph_module)]
     try:
-        branches = fix.branches or (Branch("", fix.graph_module),)
         forward = forward_of(branches, fix.report.analysis.inputs)
         return graph_recipe(fix.original, [branch.graph for branch in branches], forward, origin, _edits(fix))
     except SourceError:

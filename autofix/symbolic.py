@@ -293,8 +293,10 @@ class _Int(metaclass=_IntMeta):
     pass
 
 
-_CONSTRUCTORS = (torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty)
-_CONSTRUCTORS += (torch.rand, torch.randn, torch.full, torch.linspace)
+_CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
+    *(torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty),
+    *(torch.rand, torch.randn, torch.full, torch.linspace),
+)
 
 
 @contextmanager

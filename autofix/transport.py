@@ -19,7 +19,7 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
-from autofix.branching import Branch, forward_of, subclass
+from autofix.branching import Around, Branch, forward_of, subclass
 from autofix.errors import UsageError
 from autofix.interpret import UNKNOWN
 from autofix.program import InputShapes
@@ -165,7 +165,7 @@ def _made_by_repair(kind: type) -> bool:
     return found is not kind and found is kind.__mro__[1]
 
 
-def _with_forward(kind: type, branches: Sequence[Branch], inputs: InputShapes) -> type:
+def _with_forward(kind: type, branches: Sequence[Branch | Around], inputs: InputShapes) -> type:
     return subclass(kind, forward_of(branches, inputs))
 
 

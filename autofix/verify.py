@@ -22,6 +22,7 @@ from autofix.size import BATCH, Size
 
 MOST_CASES: Final = 4_000_000
 MOST_TRIES: Final = 8
+MANY: Final = 48  # equal sizes that are run where the formulas do not cover every path
 MOST_RUNS: Final = 3  # sizes that are really run; the certificate covers the rest
 
 
@@ -210,6 +211,17 @@ def run_points(box: Box, faults: Sequence[tuple[int, ...]]) -> tuple[dict[int, i
     points = [lowest, *({**lowest, **point} for point in failed)]
     unique = {tuple(sorted(point.items())): point for point in points}
     return tuple(unique.values())[:MOST_RUNS]
+
+
+def many_points(box: Box) -> tuple[dict[int, int], ...]:
+    """Sizes to run where some paths are not known: equal ones from the smallest on, and unequal ones."""
+    spatial = sorted(axis for axis in box if axis != BATCH)
+    equal = [dict.fromkeys(spatial, more) for more in range(MANY)]
+    mixed = [{axis: more * (1, 7, 11)[axis] % MANY for axis in spatial} for more in range(1, MANY)]
+    return tuple(
+        {axis: _within(box[axis][0] + extra, box[axis]) for axis, extra in point.items()} | {BATCH: 2}
+        for point in (*equal, *mixed)
+    )
 
 
 def _within(size: int, bounds: tuple[int, int | None]) -> int:

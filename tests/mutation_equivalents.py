@@ -23,4 +23,3 @@ EQUIVALENT: dict[str, str] = {
     "unfold:fold: input.shape[-2] // area -> -(-input.shape[-2] // area)": HOLDS,
     "pad:padded: len(amounts) // 2 -> -(-len(amounts) // 2)": EVEN,
 }
-

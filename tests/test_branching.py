@@ -105,3 +105,44 @@ def test_sizes_that_the_model_refuses_stay_refused() -> None:
     fix.model(torch.randn(1, 1, 33, 33))
     with pytest.raises((RuntimeError, ValueError), match=f"{UNCOVERED}|no rows"):
         fix.model(torch.randn(1, 1, 30, 33))
+
+
+class Odd(nn.Module):
+    """MONAI's BasicUNet in small: a map that is short after upsampling is padded, axis by axis."""
+
+    def __init__(self, levels: int = 4) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 2, 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(2, 2, 3, padding=1) for _ in range(levels))
+        self.norm, self.pool = nn.InstanceNorm2d(2), nn.MaxPool2d(2)
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(2, 2, 2, 2) for _ in range(levels))
+        self.convs = nn.ModuleList(nn.Conv2d(4, 2, 3, padding=1) for _ in range(levels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [self.first(x)]
+        for down in self.downs:
+            skips.append(down(self.pool(skips[-1])))
+        x = self.norm(skips.pop())
+        for up, conv in zip(self.ups, self.convs, strict=True):
+            skip, x = skips.pop(), up(x)
+            pads = [0, 0, 0, 0]
+            for axis in range(2):
+                if skip.shape[-axis - 1] != x.shape[-axis - 1]:
+                    pads[2 * axis + 1] = 1
+            x = conv(torch.cat([skip, nn.functional.pad(x, pads, "replicate")], 1))
+        return x
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_more_paths_than_are_followed(strategy: str) -> None:
+    """2^8 of them: what was followed must work, sizes of all kinds are run, and nothing is called proved."""
+    model = Odd().eval()
+    fix = fix_model(model, min_input=16, strategy=strategy)
+    assert not fix.proved
+    assert not fix.optimal
+    assert len(fix.verdict.runs) > 60
+    for size in [(16, 16), (17, 31), (23, 16), (31, 50), (33, 47), (64, 29)]:
+        image = torch.randn(1, 1, *size)
+        assert fix.model(image).shape[-2:] == size, size
+        if strategy == "preserve" and min(size) >= 32:
+            assert torch.equal(fix.model(image), model(image))

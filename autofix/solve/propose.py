@@ -15,7 +15,7 @@ from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp, operands
 from autofix.interpret import resolved, row_of
 from autofix.ops.base import Tensor
 from autofix.program import Site
-from autofix.region import horizon
+from autofix.region import Region, horizon
 from autofix.size import BATCH, Growth, at, axes
 from autofix.solve.request import Request
 
@@ -188,7 +188,7 @@ def rounding(request: Request) -> Proposal:
     analysis, count = request.original, len(request.reference)
     cuts = [_cut(analysis, request, axis) for axis in range(count)]
     piece = analysis.evaluating.pieces[0]
-    if len(analysis.evaluating.pieces) > 1 or any(cut is None for cut in cuts):
+    if any(cut is None for cut in cuts):
         return ()
     least, multiples, offsets = zip(*(cut for cut in cuts if cut is not None), strict=True)
     keys = program_keys(piece.program)
@@ -228,14 +228,15 @@ def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool],
     """
     regions = [mode.accepted for mode in analysis.modes]
     growth = horizon(regions, axis)
-    if growth is not None:
+    if growth is not None and all(isinstance(one, Region) for one in regions):
         curves = [curve for region in regions for at_axis, curve in region.single if at_axis == axis]
         sizes = range(1, growth.settled + 2 * growth.period + 1)
         return [all(curve(n) for curve in curves) for n in sizes], growth
     working = working_size(request)
     if working is None:
         return NOWHERE
-    point: dict[int, Any] = {**working, axis: np.arange(1, SEEN + 1)}
+    along = (axis,) if analysis.complete else range(len(analysis.inputs.axes))  # equal ones come first
+    point: dict[int, Any] = {**working, **dict.fromkeys(along, np.arange(1, SEEN + 1))}
     inside = np.logical_and.reduce([np.broadcast_to(mode.accepts(point), SEEN) for mode in analysis.modes])
     late = inside[SEEN // 2 :]
     period = next((p for p in range(1, SEEN // 4) if np.array_equal(late[p:], late[:-p])), None)

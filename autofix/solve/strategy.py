@@ -7,6 +7,7 @@ from typing import Final
 
 from autofix.analyse import Analysis
 from autofix.changes import Changes
+from autofix.condition import Box
 from autofix.findings import Failure, decided, failures, first_failure
 from autofix.solve.edits import feasible, fewest_edits
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
@@ -27,7 +28,7 @@ def fewest(request: Request) -> Solution:
     found = _edits(request, Changes())
     if isinstance(found, Solution):
         return found
-    inserted = _with_inserts(request, found)
+    inserted = _with_inserts(request, found) if request.original.complete else None
     rounded = _rounded(request)
     if rounded is not None and (inserted is None or len(inserted.changes.each_insert()) > ROUND_COUNTS):
         inserted = rounded
@@ -40,7 +41,7 @@ def fewest(request: Request) -> Solution:
 def _edits(request: Request, changes: Changes) -> Solution | NotFound:
     """Edits alone: of layers, and where that fails of single calls of a layer that is called repeatedly."""
     found = fewest_edits(request, changes)
-    if isinstance(found, NotFound) and found.certain and _shares_layers(request):
+    if isinstance(found, NotFound) and _shares_layers(request):
         split = fewest_edits(request, changes, shared=False)
         found = split if isinstance(split, Found) else found
     if isinstance(found, NotFound):
@@ -106,13 +107,19 @@ def _rounded(request: Request) -> Solution | None:
         return None
     changes = apply(Changes(), inserts)
     analysis = request.analyse(changes)
-    return Solution(changes, analysis, False) if decided(analysis, request.box) else None
+    works = decided if analysis.complete else _seen_to_work
+    return Solution(changes, analysis, False) if works(analysis, request.box) else None
+
+
+def _seen_to_work(analysis: Analysis, box: Box) -> bool:
+    """Where not every path was followed, those that were must do."""
+    return first_failure(analysis, box) is None
 
 
 def preserve(request: Request) -> Solution:
     """Only inserts that change nothing at the sizes that worked. Raises InfeasibleError."""
     changes = Changes()
-    for _ in range(MOST_INSERTS):
+    for _ in range(MOST_INSERTS if request.original.complete else 0):
         analysis = request.analyse(changes)
         if first_failure(analysis, request.box) is None:
             return Solution(changes, analysis, False)
