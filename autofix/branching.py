@@ -60,11 +60,18 @@ def conditions_of(analysis: Analysis) -> list[tuple[Piece, str]]:
     Raises CaptureError where a path cannot be told by its sizes.
     """
     mode = analysis.evaluating
-    if len(mode.pieces) == 1:
+    if len({id(piece.program) for piece in mode.pieces}) == 1:
         return [(mode.pieces[0], "")]
-    if not analysis.complete or analysis.training.pieces is not mode.pieces:
+    same = {_likeness(p) for p in mode.pieces} == {_likeness(p) for p in analysis.training.pieces}
+    if not analysis.complete or not same:
         raise CaptureError("forward differs from size to size, and not all of its paths are known")
     return [(piece, _joined(piece)) for piece in mode.pieces if len(piece.program.graph.nodes)]
+
+
+def _likeness(piece: Piece) -> Any:
+    """Equal for paths that compute the same at the same sizes."""
+    calls = tuple((site.kind, site.name, str(site.target)) for site in piece.program.sites)
+    return calls, (*piece.program.conditions, *piece.meaning.conditions)
 
 
 def _joined(piece: Piece) -> str:

@@ -74,7 +74,11 @@ def key_maker() -> Callable[[Site], tuple[Key, Key]]:
 
 
 def _place(site: Site) -> tuple[Any, ...]:
-    return (id(site.place.code), site.place.instruction) if site.place else ()
+    """torch.fx makes a new code object, for each trace, of a function with *args or **kwargs."""
+    if site.place is None:
+        return ()
+    code = site.place.code
+    return code.co_filename, code.co_firstlineno, code.co_qualname, site.place.instruction
 
 
 def program_keys(program: Program) -> list[tuple[Key, Key]]:

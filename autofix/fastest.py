@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -12,6 +11,7 @@ import torch
 from autofix.bench import check_device, random_inputs
 from autofix.changes import Setting
 from autofix.errors import InfeasibleError
+from autofix.meta import copied
 from autofix.repair import Fix
 from autofix.size import BATCH
 from autofix.solve.request import Request, Solution
@@ -72,7 +72,7 @@ def measure(fixes: dict[str, Fix], request: Request, device: str) -> dict[str, T
     """Forward passes at the smallest size asked for and at the reference, one after the other."""
     inputs = request.original.inputs
     batches = [random_inputs(inputs, sizes, 1, device, torch.float32) for sizes in _sizes(request)]
-    models = {name: copy.deepcopy(fix.model).to(device).eval() for name, fix in fixes.items()}
+    models = {name: copied(fix.model).to(device).eval() for name, fix in fixes.items()}
 
     def call(model: torch.nn.Module) -> Callable[[], None]:
         def run() -> None:

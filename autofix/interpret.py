@@ -64,12 +64,20 @@ class Meaning:
     unmodelled: Mapping[int, str]
 
 
+class TorchRaises(Stopped, RuntimeError):
+    """What torch would raise at the size whose path is followed, for the model's own handlers to catch."""
+
+
 class Interpreter:
     """Evaluates sites one after another; it is also the `Call` that rules speak to.
 
     box:   the sizes of interest, for conditions that shape the graph
     point: the sizes whose path is followed where such a condition differs within the box
+    raises: what torch refuses at the point is raised, and every requirement is a path condition
     """
+
+    raises = False
+    training_now = False
 
     def __init__(
         self, inputs: Sequence[Any], box: Box, point: Mapping[int, int], changes: Changes | None = None
@@ -117,6 +125,10 @@ class Interpreter:
         train: bool = False,
     ) -> None:
         if train and not self.site.trains:
+            return
+        if self.raises and not silent and (self.training_now or not train):
+            if not self.decide(condition):
+                raise TorchRaises(f"{self.site.name}: {what}")
             return
         self.requirements.append(
             Requirement(condition, code, what, self.site.index, needs, gets, silent, train)

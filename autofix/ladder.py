@@ -15,6 +15,7 @@ from autofix.condition import Box
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows
+from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined
 from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
 from autofix.layout import apart, matters
@@ -59,6 +60,7 @@ class Followed:
     inputs: InputShapes
     trains: Mapping[int, bool]
     one_graph: bool = False  # the model's own code does not ask whether it trains
+    raises: bool = False  # the model's own code catches errors
     programs: tuple[Program, ...] = ()
 
     def analyse(self, changes: Changes, within: Box | None = None) -> Analysis:
@@ -77,20 +79,25 @@ class Followed:
 
     def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
         """The trace of a real model along one size's path."""
-        tensors = [None if dims is None else Tensor(dims) for dims in self.inputs.dims()]
-        interpreter = Interpreter(tensors, everything(len(self.inputs.axes)), point, changes)
+        interpreter = self._interpreter(everything(len(self.inputs.axes)), point, changes, False)
         with kept_as_it_is(model):
             program = symbolic_program(model, self.inputs, interpreter, self.trains)
         return Recording(program.graph, program.sites, model)
 
     def _follow(self, box: Box, changes: Changes) -> Follow:
-        tensors = [None if dims is None else Tensor(dims) for dims in self.inputs.dims()]
-
         def follow(training: bool, point: Mapping[int, int]) -> Piece:
             self.meta.train(training)
-            return self._piece(Interpreter(tensors, box, point, changes), point)
+            return self._piece(self._interpreter(box, point, changes, training), point)
 
         return follow
+
+    def _interpreter(
+        self, box: Box, point: Mapping[int, int], changes: Changes, training: bool
+    ) -> Interpreter:
+        tensors = [None if dims is None else Tensor(dims) for dims in self.inputs.dims()]
+        interpreter = Interpreter(tensors, box, point, changes)
+        interpreter.raises, interpreter.training_now = self.raises, training
+        return interpreter
 
     def _piece(self, interpreter: Interpreter, point: Mapping[int, int]) -> Piece:
         try:
@@ -107,7 +114,7 @@ class Followed:
                 ) from error
             return refused(interpreter, self.meta, self.inputs, reason)
         if any(layouts.values()):
-            again = Interpreter(interpreter.inputs, interpreter.box, point, interpreter.changes)
+            again = self._interpreter(interpreter.box, point, interpreter.changes, interpreter.training_now)
             again.layouts = layouts
             return self._piece(again, point)
         return Piece(program, interpreter.meaning(), point)
@@ -183,6 +190,8 @@ def _written(inputs: InputShapes) -> str:
 
 def _climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain | Followed, Analysis]:
     meta = to_meta(model)
+    if catches(model):
+        return _second(meta, inputs, None, "")
     try:
         plain = Plain(capture_plain(meta, inputs), inputs)
         if inferred and refined(plain.programs[0], inputs) != inputs:
@@ -204,8 +213,8 @@ def _second(
     meta.train()
     trains = {id(module): module.training for module in meta.modules()}
     try:
-        followed = Followed(meta, inputs, trains)
-        followed.one_graph = _one_graph(followed)
+        followed = Followed(meta, inputs, trains, raises=catches(meta))
+        followed.one_graph = not followed.raises and _one_graph(followed)
         analysis = followed.analyse(UNCHANGED)
         why_not = difference(analysis)
     except CaptureError as error:

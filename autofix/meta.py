@@ -111,6 +111,17 @@ def undisturbed() -> Iterator[None]:
         random.setstate(python_state)
 
 
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy; what a hook computes anew before each call, as the old weight norm does, is copied too."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    result: nn.Module = copy.deepcopy(model, memo)
+    return result
+
+
 def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:
     """Empty input tensors on the meta device."""
     kinds = [torch.long if index in integer else torch.get_default_dtype() for index in range(len(shapes))]

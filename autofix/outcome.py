@@ -12,7 +12,7 @@ import numpy as np
 from autofix import curve as curves
 from autofix import steps
 from autofix.analyse import Analysis, Mode
-from autofix.condition import Box, Condition, growth_of
+from autofix.condition import Box, Condition, decide, growth_of
 from autofix.curve import LONGEST
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
@@ -204,8 +204,11 @@ class Report:
     def _sizes_of(self, mode: Mode) -> str:
         if mode.accepted.empty:
             return "none"
-        single = isinstance(mode.accepted, Region) and all(BATCH in c.axes for c in mode.accepted.joint)
-        if not single:
+        every = {**dict.fromkeys(range(len(self.axes)), (1, None)), BATCH: (2, None)}
+        alone = isinstance(mode.accepted, Region) and all(
+            BATCH in condition.axes and decide(condition, every).holds for condition in mode.accepted.joint
+        )
+        if not alone:
             return self._diagonal(mode)
         each = [self._along(axis, mode.accepted) for axis in range(len(self.axes))]
         if len(set(each)) == 1:

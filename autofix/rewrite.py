@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import keyword
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from autofix.errors import CaptureError
 from autofix.functional import as_function
 from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
 from autofix.interpret import row_of
+from autofix.meta import copied
 from autofix.program import Site
 from autofix.source.attributes import set_knob
 from autofix.unlisted import listed
@@ -24,7 +24,7 @@ from autofix.unlisted import listed
 
 def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn.Module:
     """The same class with the same weights, and the edited layers."""
-    result = model if inplace else copy.deepcopy(model)
+    result = model if inplace else copied(model)
     with listed(result):
         for key, knobs in changes.edits.items():
             if key[0] == "module":

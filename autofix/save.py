@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from autofix.findings import references
 from autofix.insertion import operands
 from autofix.made import Made, made_of
 from autofix.manifest import make_manifest
+from autofix.meta import copied
 from autofix.ops.base import Tensor
 from autofix.progress import phase
 from autofix.source.check import VERIFYING, PatchVerdict, equal_outputs, verified_patch, verify_patch
@@ -139,7 +139,7 @@ def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:
             f"how {type(fix.original).__name__} was built is not known, and the change is none of attributes "
             "alone; build the model inside `with autofix.recording():`, or repair it by its TARGET"
         )
-    changed = copy.deepcopy(fix.original)
+    changed = copied(fix.original)
     exec(compile(patch.paste, "<autofix>", "exec"), {"model": changed})
     return _accepted(patch, equal_outputs(changed, fix.model, inputs))
 

@@ -26,7 +26,7 @@ from autofix import ops
 from autofix.capture import Recorded, Tracer
 from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
-from autofix.interpret import Interpreter
+from autofix.interpret import Interpreter, TorchRaises
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.program import InputShapes, Program, Site, site_of
@@ -113,6 +113,15 @@ class Symbol(Recorded):
 
     ndimension = dim
 
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
+
     def __ceil__(self) -> Any:
         return self.tracer.create_proxy("call_function", math.ceil, (self,), {})
 
@@ -158,6 +167,12 @@ class SymbolicTracer(Tracer):
         self.evaluating = True
         try:
             self.values[node] = self.interpreter.step(site)
+        except TorchRaises:  # the model may catch it, and the call is no part of what it computes
+            self.graph.erase_node(node)
+            self.interpreter.sites.pop()
+            self.sites.pop()
+            del self.index[node]
+            raise
         finally:
             self.evaluating = False
         return node
@@ -310,12 +325,13 @@ def _python_on_symbols(meta: nn.Module) -> Iterator[None]:
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))
         stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
-        for module in _user_modules(meta):
-            known = module.__dict__
+        for known in _namespaces(meta):
             imported = {
                 n: safe[v] for n, v in known.items() if isinstance(v, BuiltinFunctionType) and v in safe
             }
-            stack.enter_context(patch.dict(known, {"int": known.get("int", _Int), **imported}))
+            stack.enter_context(
+                patch.dict(known, {"int": _Int if known.get("int", int) is int else known["int"], **imported})
+            )
         yield
 
 
@@ -325,6 +341,14 @@ def _has_row(key: Any) -> bool:
         key[1],
     )
     return module is not None and ops.lookup(module.__dict__.get(name)) is not None
+
+
+def _namespaces(meta: nn.Module) -> list[dict[str, Any]]:
+    """Where the model's code looks up names: its modules, and where a replaced forward was made."""
+    forwards = (getattr(type(layer).forward, "__globals__", {}) for layer in meta.modules())
+    spaces = [*(module.__dict__ for module in _user_modules(meta)), *forwards]
+    own = {id(space): space for space in spaces if not str(space.get("__name__", "")).startswith("torch.")}
+    return list(own.values())
 
 
 def _user_modules(meta: nn.Module) -> list[ModuleType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from autofix.errors import AutofixError
+from autofix.meta import copied
 from autofix.outcome import Report
 from autofix.pipeline import check_model, fix_model
 
@@ -44,7 +44,7 @@ def variants(
     def original(sizes: tuple[int, ...], training: bool, batch: int) -> bool:
         return before.accepts(*sizes, training=training, batch=batch)
 
-    plain = copy.deepcopy(model)
+    plain = copied(model)
     found = [Variant("original", plain, "as it is", original)]
     seen: dict[tuple[str, ...], str] = {}
     for strategy in strategies if not before.ok else ():

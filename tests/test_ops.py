@@ -49,7 +49,11 @@ def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 BUILTINS = {f.__name__: recorded(f) for f in (abs, bool, float, int, len, max, min, round, sum)}
-BUILTINS |= {"not_": recorded(operator.not_), "tensor": recorded(torch.tensor)}
+BUILTINS |= {
+    "not_": recorded(operator.not_),
+    "setitem": recorded(operator.setitem),
+    "tensor": recorded(torch.tensor),
+}
 NAMES = {"nn": nn, "F": F, "torch": torch, "math": math, "operator": operator, **BUILTINS}
 
 

@@ -40,6 +40,17 @@ def new_full(call: Call, input: Tensor, size: Any, fill_value: Any = None, **opt
     return filled(call, size)
 
 
+def meshgrid(call: Call, *tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """torch.meshgrid: one tensor for each axis; "xy" exchanges the first two."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
+    if any(tensor.ndim > 1 for tensor in given) or indexing not in (None, "ij", "xy"):
+        raise Refused("meshgrid() of tensors with several dimensions")
+    sizes = [tensor.shape[0] if tensor.ndim else 1 for tensor in given]
+    if indexing == "xy":
+        sizes[:2] = sizes[1::-1]
+    return (Tensor(tuple(sizes)),) * len(sizes)
+
+
 def random_integers(call: Call, *arguments: Any, **options: Any) -> Tensor:
     """torch.randint, with and without a lower bound."""
     made = filled(call, options["size"] if "size" in options else arguments[-1])
@@ -151,3 +162,13 @@ register(
     samples=("tensor([x.shape[1], 2, 3]) + x @ 2,H", "tensor(x.shape) @ 2,H,W"),
 )
 register("new tensor", new_tensor, ("new_tensor",), samples=("x.new_tensor([[1.0, 2.0, 3.0]]) @ 2,H",))
+register(
+    "meshgrid",
+    meshgrid,
+    (torch.meshgrid, getattr(torch._C._VariableFunctions, "meshgrid", None)),
+    samples=(
+        "torch.meshgrid(x[0, 0, 0], x[0, 0, :, 0], indexing='ij') @ 2,3,H,W",
+        "torch.meshgrid([x[0, 0, 0], x[0, 0, :, 0], x[0, :, 0, 0]], indexing='xy') @ 2,3,H,W",
+        "torch.meshgrid(x[0, 0, 0], x[0, 0]) @ 2,3,H,W",
+    ),
+)

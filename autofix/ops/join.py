@@ -11,7 +11,7 @@ from autofix.condition import any_of, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_number
 from autofix.ops.factor import identical
-from autofix.size import Dim, larger
+from autofix.size import Dim, Size, larger, smaller
 
 
 def broadcast(call: Call, *shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
@@ -38,7 +38,12 @@ def _meet(call: Call, left: Dim, right: Dim) -> Dim:
     for side in (left, right):
         if isinstance(side, int):
             return side
-    return larger(left, right)
+    result = larger(left, right)
+    return result * smaller(smaller(left, right), 1) if _may_be_zero(left, right) else result  # 0, of 1 and 0
+
+
+def _may_be_zero(*dims: Dim) -> bool:
+    return any(isinstance(dim, Size) and dim.curve.table.min() < 1 for dim in dims)
 
 
 def _is_one(dim: Dim) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,7 @@ def batch_norm_layer(
     num_features: int,
     affine: bool,
     track_running_stats: bool,
+    eps: float,
     allowed: tuple[int, ...],
 ) -> Tensor:
     """torch.nn.BatchNorm1d/2d/3d and SyncBatchNorm: statistics of the batch in training, or always."""
@@ -72,7 +74,20 @@ def batch_norm_layer(
     if affine or track_running_stats:
         same_features(call, input.shape[1], num_features)
     several_values(call, (input.shape[0], *input.shape[2:]), _PER_CHANNEL, train=track_running_stats)
+    if eps <= 0 and _asks_for_eps():
+        what = f"eps of {eps} is positive in training"
+        call.require(at_least(0, 1), Code.LIMIT, what, train=track_running_stats)
     return input
+
+
+@functools.cache
+def _asks_for_eps() -> bool:
+    """Whether this torch refuses to train without an eps."""
+    try:
+        F.batch_norm(torch.zeros(2, 1), None, None, training=True, eps=0.0)
+    except ValueError:
+        return True
+    return False
 
 
 def instance_norm(
@@ -185,13 +200,14 @@ register(
         nn.LazyBatchNorm2d: {"allowed": (4,)},
         nn.LazyBatchNorm3d: {"allowed": (5,)},
     },
-    reads=("num_features", "affine", "track_running_stats"),
+    reads=("num_features", "affine", "track_running_stats", "eps"),
     samples=(
         "nn.BatchNorm1d(3) @ N,3",
         "nn.BatchNorm1d(4) @ N,C,H",
         "nn.BatchNorm2d(3) @ N,3,H,W",
         "nn.BatchNorm2d(3, track_running_stats=False) @ N,3,H,W",
         "nn.BatchNorm2d(3, affine=False) @ 2,C,H,W",
+        "nn.BatchNorm2d(3, False) @ N,3,H,W",
         "nn.BatchNorm3d(2) @ 1,2,D,H,W",
     ),
 )

@@ -214,9 +214,8 @@ def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tup
     if not tail:
         return None
     offsets = tuple(sorted({n % growth.period for n in tail}))
-    least = next(
-        n for n in accepted if n % growth.period in offsets and _regular(n, accepted, offsets, growth.period)
-    )
+    irregular = [n for n in range(1, accepted[-1]) if inside[n - 1] != (n % growth.period in offsets)]
+    least = next(n for n in accepted if n > (irregular[-1] if irregular else 0))
     lowest = request.box[axis][0]
     return (least, growth.period, offsets) if all(n >= least for n in accepted if n >= lowest) else None
 
@@ -244,11 +243,6 @@ def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool],
         return NOWHERE
     breaks = np.flatnonzero(inside[period:] != inside[:-period])
     return inside.tolist(), Growth(int(breaks[-1]) + 1 if len(breaks) else 0, period, 0)
-
-
-def _regular(n: int, accepted: list[int], offsets: tuple[int, ...], period: int) -> bool:
-    """Whether from n on exactly the offsets are accepted."""
-    return all((m in accepted) == (m % period in offsets) for m in range(n, accepted[-1] + 1))
 
 
 def same_resolution(mode: Mode, rank: int) -> tuple[int, ...]:

@@ -1,0 +1,46 @@
+"""Assignment to a part of a tensor: x[index] = value."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from autofix.ops.base import Call, Tensor, Unmodelled, register
+from autofix.ops.index import Integers, getitem
+from autofix.ops.join import broadcast_into
+
+
+def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
+    """operator.setitem on tensors: the value is expandable to what the index names; its leading ones go."""
+    if not isinstance(input, Tensor):
+        raise Unmodelled(f"assignment to an item of {type(input).__name__}")
+    if isinstance(index, Tensor) and not isinstance(index, Integers):
+        _masked(call, input, index, value)
+        return
+    target = getitem(call, input, index)
+    if isinstance(value, Tensor):
+        given = list(value.shape)
+        while len(given) > target.ndim and isinstance(given[0], int) and given[0] == 1:
+            given.pop(0)
+        broadcast_into(call, target.shape, tuple(given))
+
+
+def _masked(call: Call, input: Tensor, mask: Tensor, value: Any) -> None:
+    """x[mask] = number, with a mask of x's own shape."""
+    if isinstance(value, Tensor) or mask.ndim != input.ndim:
+        raise Unmodelled("assignment of a tensor, or of a part, by a mask")
+    broadcast_into(call, mask.shape, input.shape)
+
+
+register(
+    "setitem",
+    setitem,
+    (operator.setitem,),
+    samples=(
+        "(lambda y: (setitem(y, (slice(None), slice(0, 2)), 0.0), y)[1])(x * 1) @ 2,3,H",
+        "(lambda y: (setitem(y, (slice(None), slice(None), slice(1, -1)), x), y)[1])(x * 1) @ 2,3,H",
+        "(lambda z: (setitem(z, (slice(None), slice(None, 4)), y), z)[1])(x * 1) @ 2,6,H ; 1,2,4,W",
+        "(lambda z: (setitem(z, (slice(None), slice(None), 3), y), z)[1])(x * 1) @ 2,6,H ; 6",
+        "(lambda y: (setitem(y, y > 0, 0.0), y)[1])(x * 1) @ 2,3,H",
+    ),
+)

@@ -1,0 +1,191 @@
+"""Networks on which an earlier version was wrong, raised, or refused for no good reason: one test each."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+
+import oracle
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autofix import AutofixError, check_model, fix_model
+
+SEQUENCE = (1, 4, "L")
+IMAGE = (1, 3, "H", "W")
+
+
+def agrees(model: nn.Module, template: oracle.Template) -> None:
+    """`accepts` is what torch does, along equal sizes and beside them."""
+    report, meta = check_model(model, input_shape=template), oracle.to_meta(model)
+    axes = len(template) - 2
+    for n in range(1, 25):
+        for sizes in {(n,) * axes, tuple(1 + (n * (3 + 4 * axis)) % 23 for axis in range(axes))}:
+            for training in (False, True):
+                said = report.accepts(*sizes, training=training)
+                assert said == oracle.runs(meta, oracle.fill(template, sizes, 2), training), (sizes, training)
+
+
+def works_from(model: nn.Module, template: oracle.Template, low: int, strategy: str = "fewest") -> None:
+    """The repair runs, and `preserve` keeps what worked."""
+    fix = fix_model(model.eval(), min_input=low, input_shape=template, strategy=strategy)
+    for n in range(low, low + 9):
+        x = torch.randn(2, *(n if isinstance(dim, str) else dim for dim in template[1:]))
+        result = fix.model.eval()(x)
+        if strategy == "preserve" and n > 2 and fix.before.accepts(*[n] * (len(template) - 2)):
+            assert torch.equal(result, model(x)), n
+    assert str(fix)
+    assert fix.diff
+
+
+class Caught(nn.Module):
+    """What torch refuses is mended by the model itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, (3, 5), 2), nn.ConvTranspose2d(4, 3, 3, 2)
+        self.last = nn.Conv2d(3, 4, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.up(self.down(x))
+        try:
+            y = y + x
+        except RuntimeError:
+            y = F.interpolate(y, x.shape[2:]) + x
+        return self.last(y)
+
+
+def test_errors_that_the_model_catches() -> None:
+    agrees(Caught(), IMAGE)
+    for strategy in ("fewest", "preserve"):
+        works_from(Caught(), IMAGE, 5, strategy)
+
+
+class Haar(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x[:, :, 0::2] + x[:, :, 1::2])
+
+
+def test_one_and_nothing_are_broadcast_to_nothing() -> None:
+    agrees(Haar(), SEQUENCE)
+
+
+class Rows(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(36, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x).view(-1, 36))
+
+
+def test_sizes_in_words_count_rows_that_fill_up() -> None:
+    report = check_model(Rows(), input_shape=IMAGE)
+    assert report.working_sizes.startswith("3k-1 from 5")
+    agrees(Rows(), IMAGE)
+
+
+class Assigned(nn.Module):
+    """A part of a new tensor is assigned, another one in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv1d(4, 4, 3), nn.Conv1d(8, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        out = torch.zeros(x.size(0), 8, x.size(2))
+        out[:, :4, 1:-1] = y
+        out[:, 4:, : y.size(2)] += y
+        return self.last(out)
+
+
+def test_assignment_to_a_part() -> None:
+    agrees(Assigned(), SEQUENCE)
+    works_from(Assigned(), SEQUENCE, 1)
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole, rest = divmod(x.shape[2], 8)
+        x = F.pad(x, (0, 8 * whole + rest - x.shape[2]))
+        return self.conv(x) + F.interpolate(x, size=int(x.shape[2] * 0.5))
+
+
+def test_half_of_a_size_and_divmod() -> None:
+    agrees(Halves(), SEQUENCE)
+    works_from(Halves(), SEQUENCE, 2)
+
+
+class Squeezed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(self.conv(x), 1).squeeze()
+
+
+def test_a_squeeze_of_every_dimension() -> None:
+    agrees(Squeezed(), SEQUENCE)
+    works_from(Squeezed(), SEQUENCE, 2, "preserve")
+
+
+class Optional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 3, 3, 2, 1), nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        return self.up(self.conv(x)) + x
+
+
+def test_arguments_without_names() -> None:
+    works_from(Optional(), IMAGE, 3)
+    works_from(Optional(), IMAGE, 3, "preserve")
+
+
+def test_the_old_weight_norm() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = nn.Sequential(nn.utils.weight_norm(nn.Conv1d(4, 4, 5)))
+    works_from(model, SEQUENCE, 2)
+
+
+def test_no_training_without_an_eps() -> None:
+    agrees(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, False)), IMAGE)
+
+
+def test_a_layer_alone_is_a_model() -> None:
+    assert check_model(nn.Conv2d(1, 1, (3, 5))).minimum_input == (3, 5)
+    works_from(nn.Conv2d(3, 1, (3, 5)), IMAGE, 2)
+
+
+class Shrinking(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Conv2d(3, 4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        while x.shape[-1] > 8:
+            x = F.max_pool2d(x, 2)
+        return self.last(x)
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_a_loop_on_sizes_keeps_the_time_limit(strategy: str) -> None:
+    start = time.monotonic()
+    with contextlib.suppress(AutofixError):
+        fix_model(Shrinking(), min_input=5, input_shape=IMAGE, time_limit=5, strategy=strategy)
+    assert time.monotonic() - start < 60
