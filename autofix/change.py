@@ -63,7 +63,7 @@ class Insert:
     @property
     def text(self) -> str:
         """What is inserted, in words."""
-        size = " x ".join(map(str, self.sizes))
+        size = " x ".join(str(least) if least else "any" for least in self.sizes)
         match self.kind:
             case "fit":
                 return f"pad the input to at least {size}"

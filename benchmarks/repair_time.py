@@ -17,6 +17,7 @@ from typing import Any
 
 import common
 import torch
+from rivals import TORCHVISION
 from torch import fx, nn
 
 from autofix import AutofixError, check_model, fix_model
@@ -66,7 +67,8 @@ def measure(
         "floor_seconds": median(times["floor"]),
     }
     found = common.ratios(times, "floor")
-    if (exported := exporter(model, shape)) is not None:  # takes long: once, after the run that warmed it up
+    wanted = name in TORCHVISION or "chain" in name  # it takes long: once, after a run to warm up
+    if wanted and (exported := exporter(model, shape)) is not None:
         once = common.seconds_of({"once": exported}, 1, warm=False)["once"][0]
         found["torch.export"] = common.spread([once / median(times["floor"])])
     return {**result, "ratios": found}

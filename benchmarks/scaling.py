@@ -26,7 +26,7 @@ PHASES = ("capture", "analysis", "search", "proof")
 
 def phases(model: nn.Module, asked: int) -> dict[str, Any]:
     """Seconds of each phase of one repair, by wrapping the functions that the pipeline calls."""
-    from autofix import capture, pipeline, verify
+    from autofix import ladder, pipeline
     from autofix.solve import strategy
 
     inputs = input_shapes(model)
@@ -34,9 +34,9 @@ def phases(model: nn.Module, asked: int) -> dict[str, Any]:
     start = time.perf_counter()
     with (
         clock.around(pipeline, "describe", "described"),
-        clock.around(capture, "capture_plain", "capture"),
+        clock.around(ladder, "capture_plain", "capture"),
         clock.around(pipeline, "_finish", "proof"),
-        clock.around(verify, "failing_run", "runs"),
+        clock.around(pipeline, "failing_run", "runs"),
         clock.around(strategy, "fewest", "search", table=strategy.STRATEGIES),
     ):
         try:

@@ -41,7 +41,7 @@ SMALL = 30e6  # parameters, up to which outputs are compared on the CPU
 CAUSES = (
     (
         "position embeddings",
-        r"pos_emb|position_emb|position_bias|rel_pos|relative_position|attention_bias|pos_bias",
+        r"pos_emb|position_emb|position_bias|rel_pos|relative_position|attention_bias|pos_bias|relpos|rope|rotary|build_grid",
     ),
     ("attention windows", r"window"),
     ("layers that mix a fixed number of positions", r"tokens|SpatialGating"),

@@ -225,6 +225,8 @@ def _fix_facts(fix: Fix) -> Text:
             ),
         ),
         ("search", f"{fix.strategy}, {fix.solve}" if fix.solve else fix.strategy),
+        ("no proof", "" if fix.proved else fix.verdict.why),
+        ("no proof", "" if fix.proved else fix.verdict.why),
         ("ran", fix.ran),
         *(("no rule", site) for site in fix.report.unmodelled),
         *(("note", note) for note in fix.report.notes),
