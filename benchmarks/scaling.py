@@ -26,7 +26,7 @@ PHASES = ("capture", "analysis", "search", "proof")
 
 def phases(model: nn.Module, asked: int) -> dict[str, Any]:
     """Seconds of each phase of one repair, by wrapping the functions that the pipeline calls."""
-    from autofix import ladder, pipeline
+    from autofix import finish, ladder, pipeline
     from autofix.solve import strategy
 
     inputs = input_shapes(model)
@@ -35,8 +35,8 @@ def phases(model: nn.Module, asked: int) -> dict[str, Any]:
     with (
         clock.around(pipeline, "describe", "described"),
         clock.around(ladder, "capture_plain", "capture"),
-        clock.around(pipeline, "_finish", "proof"),
-        clock.around(pipeline, "failing_run", "runs"),
+        clock.around(finish, "finish", "proof"),
+        clock.around(finish, "failing_run", "runs"),
         clock.around(strategy, "fewest", "search", table=strategy.STRATEGIES),
     ):
         try:

@@ -1,0 +1,132 @@
+"""Solution -> Fix: the changes are put into a copy of the model, proved, and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from autofix.branching import Around, Branch, around, conditions_of, with_forward
+from autofix.change import Edit
+from autofix.condition import Box
+from autofix.errors import InternalError
+from autofix.findings import find_faults, first_failure
+from autofix.ladder import Followed, Plain, climb
+from autofix.meta import to_meta
+from autofix.outcome import Report
+from autofix.places import edits_located
+from autofix.program import InputShapes
+from autofix.progress import phase
+from autofix.repair import Fix
+from autofix.rewrite import edited, edited_copy, graph_module, needs_graph
+from autofix.size import BATCH
+from autofix.solve.request import Request, Solution
+from autofix.solve.words import edits_of, inserts_of
+from autofix.unlisted import listed
+from autofix.verify import Verdict, certify, computes, device_of, failing_run, many_points, run_points
+
+
+@dataclass(frozen=True)
+class Patched:
+    """The repaired model; its graph, or what makes it; and what a changed forward consists of."""
+
+    model: nn.Module
+    graph: fx.GraphModule | Callable[[], fx.GraphModule]
+    branches: tuple[Branch | Around, ...] = ()
+
+
+def finish(
+    model: nn.Module,
+    captured: Plain | Followed,
+    before: Report,
+    request: Request,
+    solution: Solution,
+    strategy: str,
+    inplace: bool,
+) -> Fix:
+    """Rewrite, prove, run. Raises CaptureError where forward cannot be rewritten, and InternalError."""
+    phase("proving the repair")
+    box, changes = before.box, solution.changes
+    report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
+    certificates, why = certify(solution.analysis, box, changes)
+    patched = _patched(model, captured, before, solution, inplace)
+    runs, computed = _run(patched.model, captured, before, solution)
+    edits: tuple[Edit, ...] = edits_of(request, solution, before.faults)
+    return Fix(
+        model=patched.model,
+        graph=patched.graph,
+        branches=patched.branches,
+        edits=edits_located(edits, model),
+        inserts=inserts_of(request, solution, before.faults),
+        strategy=strategy,
+        optimal=solution.optimal,
+        before=before,
+        report=report,
+        verdict=Verdict(certificates, runs, computed, why),
+        solve="; ".join(solution.notes),
+        original=None if inplace else model,
+        reference=request.reference,
+        allow=request.allow,
+        frozen=request.frozen,
+    )
+
+
+def _patched(
+    model: nn.Module, captured: Plain | Followed, before: Report, solution: Solution, inplace: bool
+) -> Patched:
+    """The edited copy, with another forward where something changes between the layers."""
+    changes, mode = solution.changes, solution.analysis.evaluating
+    outside = None if solution.analysis.complete else around(changes, mode.pieces[0])
+    within = needs_graph(changes) and outside is None
+    paths = conditions_of(solution.analysis) if within else []  # refuses before anything is changed
+    copy = edited_copy(model, changes, inplace)
+    smallest = _smallest(before.box)
+
+    def graph(point: Mapping[int, int] = smallest) -> fx.GraphModule:
+        with listed(copy):
+            return graph_module(captured.record(copy, changes, point), changes, before.model_name)
+
+    inputs = before.analysis.inputs
+    if outside is not None:
+        return Patched(with_forward(copy, (outside,), inputs), graph, (outside,))
+    if not within:
+        return Patched(copy, graph)
+    branches = tuple(Branch(condition, graph(piece.point)) for piece, condition in paths)
+    taken = mode.piece_at(smallest)
+    shown = next(b.graph for b, (piece, _) in zip(branches, paths, strict=True) if piece is taken)
+    return Patched(with_forward(copy, branches, inputs), shown, branches)
+
+
+def _smallest(box: Box) -> dict[int, int]:
+    return {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
+
+
+def _run(
+    patched: nn.Module, captured: Plain | Followed, before: Report, solution: Solution
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...] | None]:
+    """The sizes that were run on the meta device, and the one that was computed. Raises InternalError."""
+    box, inputs, changes = before.box, before.analysis.inputs, solution.changes
+    points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
+    if changes and not solution.analysis.complete:
+        points += many_points(box)
+    axes = range(len(inputs.axes))
+    sizes = tuple(_smallest(box)[axis] for axis in axes)
+    if needs_graph(changes) or isinstance(captured, Followed):
+        failure = failing_run(to_meta(patched), inputs, points)
+    else:
+        with edited(captured.programs[0].root, changes) as meta:
+            failure = failing_run(meta, inputs, points)
+    has_values = bool(changes) and device_of(patched).type != "meta"
+    failure = failure or (computes(patched, inputs, sizes) if has_values else None)
+    if failure is None and changes and isinstance(captured, Followed):
+        failure = _failing_path(patched, inputs, box)
+    if failure:
+        raise InternalError(f"the repaired model fails {failure}")
+    return tuple(tuple(point[axis] for axis in axes) for point in points), sizes if has_values else None
+
+
+def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:
+    """The repaired model read anew: its own Python may look at what was edited, and take another path."""
+    failing = first_failure(climb(patched, inputs, False)[1], box)
+    return None if failing is None else f"at {failing[1]}, on a path that the edits open"

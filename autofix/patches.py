@@ -1,0 +1,130 @@
+"""Python's builtins and torch's constructors as a model sees them while it is traced with symbols."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import BuiltinFunctionType, ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import fx, nn
+from torch.fx import _symbolic_trace
+
+from autofix import ops
+
+
+def _symbol_in(value: Any) -> fx.Proxy | None:
+    """The first symbol in nested lists; a symbol says that it is a tensor or an int, its type does not."""
+    if issubclass(type(value), fx.Proxy):
+        found: fx.Proxy = value
+        return found
+    items = value if isinstance(value, tuple | list) else ()
+    return next((symbol for item in items if (symbol := _symbol_in(item)) is not None), None)
+
+
+def _constructor(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A constructor of tensors that takes symbols; torch's would refuse one or look for memory behind it."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        symbol = _symbol_in([*args, *kwargs.values()])
+        if symbol is None:
+            return function(*args, **kwargs)
+        return symbol.tracer.create_proxy("call_function", function, args, kwargs)
+
+    return call
+
+
+def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The builtin, which becomes a node of the graph where it is given a symbol."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        symbol = _symbol_in(args)
+        if symbol is None or kwargs:
+            return function(*args, **kwargs)
+        return symbol.tracer.create_proxy("call_function", function, args, {})
+
+    return call
+
+
+class _IntMeta(type):
+    """`int` as the model's own modules see it while they are traced."""
+
+    def __call__(cls, *args: Any) -> Any:
+        return _recorded(int)(*args)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, int)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is int or other is cls
+
+    def __hash__(cls) -> int:
+        return hash(int)
+
+
+class _Int(metaclass=_IntMeta):
+    pass
+
+
+_CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
+    *(torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty),
+    *(torch.rand, torch.randn, torch.full, torch.linspace),
+)
+
+
+@contextmanager
+def python_on_symbols(meta: nn.Module) -> Iterator[None]:
+    """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
+    described = {key: value for key, value in _symbolic_trace._wrapped_fns_to_patch.items() if _has_row(key)}
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(builtins, "max", _recorded(max)))
+        stack.enter_context(patch.object(builtins, "min", _recorded(min)))
+        safe = {f: _constructor(f) for f in _CONSTRUCTORS}
+        for function, constructor in safe.items():
+            stack.enter_context(patch.object(torch, function.__name__, constructor))
+        stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
+        for known in _namespaces(meta):
+            imported = {
+                n: safe[v] for n, v in known.items() if isinstance(v, BuiltinFunctionType) and v in safe
+            }
+            stack.enter_context(
+                patch.dict(known, {"int": _Int if known.get("int", int) is int else known["int"], **imported})
+            )
+        yield
+
+
+def _has_row(key: Any) -> bool:
+    module, name = (
+        next((m for m in list(sys.modules.values()) if id(getattr(m, "__dict__", None)) == key[0]), None),
+        key[1],
+    )
+    return module is not None and ops.lookup(module.__dict__.get(name)) is not None
+
+
+def _namespaces(meta: nn.Module) -> list[dict[str, Any]]:
+    """Where the model's code looks up names: its modules, and where a replaced forward was made."""
+    forwards = (getattr(type(layer).forward, "__globals__", {}) for layer in meta.modules())
+    spaces = [*(module.__dict__ for module in _user_modules(meta)), *forwards]
+    own = {id(space): space for space in spaces if not str(space.get("__name__", "")).startswith("torch.")}
+    return list(own.values())
+
+
+def _user_modules(meta: nn.Module) -> list[ModuleType]:
+    """The Python modules that hold the code of the model's layers, and of the functions these import."""
+    names = {base.__module__ for layer in meta.modules() for base in type(layer).__mro__}
+    found = {
+        name: sys.modules[name]
+        for name in names
+        if name in sys.modules and not name.startswith(("torch.", "builtins"))
+    }
+    for module in list(found.values()):
+        for value in list(vars(module).values()):
+            home = getattr(value, "__module__", None) if callable(value) else None
+            if home in sys.modules and home.split(".")[0] == module.__name__.split(".")[0]:
+                found[home] = sys.modules[home]
+    found.pop("builtins", None)
+    return list(found.values())
