@@ -26,7 +26,9 @@ def edits_of(request: Request, solution: Solution, faults: Sequence[Fault]) -> t
 
 
 def _edits(request: Request, changes: Changes, faults: Sequence[Fault]) -> Iterator[Edit]:
-    groups = {group.key: group for shared in (True, False) for group in all_groups(request, shared)}
+    groups = {group.key: group for group in all_groups(request)}
+    if not changes.edits.keys() <= groups.keys():  # single calls of a layer that is called repeatedly
+        groups |= {group.key: group for group in all_groups(request, shared=False)}
     order = sorted((key for key in changes.edits if key in groups), key=lambda key: groups[key].site.index)
     for key in order:
         group = groups[key]
