@@ -189,3 +189,26 @@ def test_a_loop_on_sizes_keeps_the_time_limit(strategy: str) -> None:
     with contextlib.suppress(AutofixError):
         fix_model(Shrinking(), min_input=5, input_shape=IMAGE, time_limit=5, strategy=strategy)
     assert time.monotonic() - start < 60
+
+
+class PaddedHead(nn.Module):
+    """224 fills whole rows of the head too, several for each image; 16 to 19 are what it was built for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.conv = nn.MaxPool2d(2), nn.Conv2d(3, 4, 3)
+        self.last, self.head = nn.MaxPool2d(2, 2, padding=1), nn.Linear(64, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.last(self.conv(self.first(x))).view(-1, 64))
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_a_head_is_fed_as_at_a_size_that_works_soundly(strategy: str) -> None:
+    model = PaddedHead().eval()
+    fix = fix_model(model, min_input=5, strategy=strategy)
+    assert fix.proved
+    for n in (5, 6, 11, 16, 19, 20, 33, 224):
+        assert fix.model(torch.randn(2, 3, n, n)).shape == (2, 2)
+    x = torch.randn(2, 3, 17, 18)
+    assert strategy == "fewest" or torch.equal(fix.model(x), model(x))

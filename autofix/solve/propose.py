@@ -172,7 +172,10 @@ def _source(piece: Piece, site: int) -> int | None:
 
 
 def working_size(request: Request) -> dict[int, int] | None:
-    """The reference size if the model accepts it, else the smallest size it accepts on all axes alike."""
+    """The reference size if the model works there, else one at which it does on all axes alike.
+
+    A size at which torch raises nothing but the result is wrong comes last.
+    """
     mode = request.original.evaluating
     count = len(request.reference)
     reference = {BATCH: 2, **dict(enumerate(request.reference))}
@@ -180,7 +183,8 @@ def working_size(request: Request) -> dict[int, int] | None:
         reference,
         *({BATCH: 2, **dict.fromkeys(range(count), n)} for n in (224, 299, 256, 32, 64, 128, *range(1, 640))),
     ]
-    return next((point for point in tried if bool(mode.accepts(point))), None)
+    accepted = [point for point in tried if bool(mode.accepts(point))]
+    return next((point for point in accepted if bool(mode.sound.at(point))), next(iter(accepted), None))
 
 
 def rounding(request: Request) -> Proposal:
