@@ -212,3 +212,12 @@ def test_a_head_is_fed_as_at_a_size_that_works_soundly(strategy: str) -> None:
         assert fix.model(torch.randn(2, 3, n, n)).shape == (2, 2)
     x = torch.randn(2, 3, 17, 18)
     assert strategy == "fewest" or torch.equal(fix.model(x), model(x))
+
+
+def test_a_head_over_a_volume_that_is_no_cube() -> None:
+    model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 2 * 4 * 4, 2)).eval()
+    fix = fix_model(model, min_input=3)
+    assert [insert.sizes for insert in fix.inserts] == [(2, 4, 4)]
+    assert fix.proved
+    x = torch.randn(2, 1, 4, 6, 6)
+    assert torch.equal(fix.model(x), model(x))

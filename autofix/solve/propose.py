@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from autofix.analyse import Analysis, Mode, Piece
+from autofix.analyse import Analysis, Mode, Piece, smallest
 from autofix.changes import Changes, Key, program_keys
 from autofix.fault import Code
 from autofix.findings import Failure, references
@@ -22,6 +22,7 @@ from autofix.solve.request import Request
 JOINS = (Code.JOIN, Code.BROADCAST)
 HEADS = (Code.HEAD, Code.RESHAPE, Code.BATCH)
 SEEN: Final = 512  # sizes that are looked at where no horizon is known
+UNEQUAL: Final = {2: 256, 3: 40}  # sizes along each axis among which unequal ones are looked for
 NOWHERE: Final = ([False, False], Growth(0, 1, 0))
 KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
 
@@ -184,7 +185,20 @@ def working_size(request: Request) -> dict[int, int] | None:
         *({BATCH: 2, **dict.fromkeys(range(count), n)} for n in (224, 299, 256, 32, 64, 128, *range(1, 640))),
     ]
     accepted = [point for point in tried if bool(mode.accepts(point))]
-    return next((point for point in accepted if bool(mode.sound.at(point))), next(iter(accepted), None))
+    sound = next((point for point in accepted if bool(mode.sound.at(point))), None)
+    return sound or _unequal(mode, count) or next(iter(accepted), None)
+
+
+def _unequal(mode: Mode, count: int) -> dict[int, int] | None:
+    """The smallest sizes, not the same on all axes, at which the model works; None where none are near."""
+    if count == 1:
+        return None
+    ranges = [np.arange(1, UNEQUAL[count] + 1)] * count
+    grid = np.meshgrid(*ranges, indexing="ij", sparse=True)
+    point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
+    works = np.broadcast_to(mode.accepts(point) & mode.sound.at(point), [len(r) for r in ranges])
+    found = smallest(works, ranges)
+    return None if found is None else {BATCH: 2, **dict(enumerate(found))}
 
 
 def rounding(request: Request) -> Proposal:
