@@ -11,20 +11,31 @@ from torch import nn
 
 
 def catches(model: nn.Module) -> bool:
-    """Whether some method of the model's own layers has an `except` clause, constructors apart."""
-    kinds = {base for layer in model.modules() for base in type(layer).__mro__}
-    own = (kind for kind in kinds if not kind.__module__.startswith(("torch.", "builtins")))
-    methods = (value for kind in own for name, value in vars(kind).items() if not name.startswith("__"))
-    return any(_handles(code) for method in methods for code in _codes(method))
+    """Whether the forward of some layer, or what it calls by name, has an `except` clause."""
+    kinds = {type(layer) for layer in model.modules()}
+    return any(_handles(code) for kind in kinds for code in _reached(kind))
 
 
-def _codes(method: object) -> Iterator[CodeType]:
-    """The code of a function, and of what it defines inside."""
-    queue = [method.__code__] if isinstance(method, FunctionType) else []
+def _reached(kind: type) -> Iterator[CodeType]:
+    """The code of forward, of the methods and functions that it names, and so on."""
+    queue, seen = [getattr(kind, "forward", None)], set[CodeType]()
     while queue:
-        code = queue.pop()
-        yield code
-        queue += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        function = queue.pop()
+        if not isinstance(function, FunctionType) or (function.__module__ or "").startswith("torch."):
+            continue
+        for code in _nested(function.__code__):
+            if code not in seen:
+                seen.add(code)
+                yield code
+                queue += [getattr(kind, name, None) for name in code.co_names]
+                queue += [function.__globals__.get(name) for name in code.co_names]
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
 
 
 def _handles(code: CodeType) -> bool:

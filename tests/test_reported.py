@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autofix import AutofixError, check_model, fix_model
+from autofix.handlers import catches
 
 SEQUENCE = (1, 4, "L")
 IMAGE = (1, 3, "H", "W")
@@ -221,3 +222,39 @@ def test_a_head_over_a_volume_that_is_no_cube() -> None:
     assert fix.proved
     x = torch.randn(2, 1, 4, 6, 6)
     assert torch.equal(fix.model(x), model(x))
+
+
+class Elsewhere(nn.Module):
+    """Catches errors, but not while it computes; what it computes has one path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activated(self.conv(x))
+
+    def activated(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return x.relu()
+
+    def saved(self) -> str:
+        try:
+            return str(self.state_dict())
+        except RuntimeError:
+            return ""
+
+
+class Helped(Elsewhere):
+    def activated(self, x: Tensor) -> Tensor:
+        try:
+            return self.conv(x[:, :3])
+        except RuntimeError:
+            return x
+
+
+def test_handlers_count_where_forward_reaches_them() -> None:
+    assert not catches(Elsewhere())
+    assert catches(nn.Sequential(Helped()))
+    assert check_model(Elsewhere()).capture == "torch.fx"
+    agrees(Helped(), IMAGE)
