@@ -120,7 +120,7 @@ class Poly:
 
     def _divisible(self, divisor: Any) -> None:
         if not isinstance(divisor, int) or divisor < 1:
-            raise NotProved(f"division by {divisor}")
+            raise NotProved(f"division by {divisor if isinstance(divisor, int) else 'a size'}")
         if any(np.any(c % divisor) for powers, c in self.terms.items() if powers):
             raise NotProved(f"division by {divisor} is not exact on every turn", divisor)
 

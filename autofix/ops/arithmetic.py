@@ -10,7 +10,7 @@ import torch
 
 from autofix import ratio
 from autofix.condition import Condition, any_of, equal
-from autofix.ops.base import Unmodelled
+from autofix.ops.base import Tensor, Unmodelled
 from autofix.ratio import NotExactError, Ratio
 from autofix.size import Dim, is_dim, larger, product
 
@@ -105,6 +105,8 @@ def _remainder(a: Any, b: Any) -> Any:
 
 
 def _power(a: Any, b: Any) -> Any:
+    if _whole(a) and isinstance(b, float) and not b.is_integer():
+        return Tensor(())  # some number, as in x * n**-0.5: no size any more
     if not (_whole(a) and isinstance(b, int) and b >= 0):
         raise NotExactError("only a size to a fixed whole power")
     return product((a,) * b)

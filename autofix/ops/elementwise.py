@@ -112,6 +112,7 @@ register(
         "x.clamp(min=0, max=1) @ 2,H,W",
         "x.masked_fill(torch.ones(4, 1) > 0, 0.0) @ 2,H,W",
         "x * (x.shape[2] - x.shape[1] // 2) @ 2,H,W",
+        "x * x.shape[2] ** -0.5 @ 2,H,W",
         "x * (24 // ((x.shape[2] // 2) * (x.shape[1] // 3))) @ 2,H,W",
         "x * (7 % (x.shape[1] // 2)) @ 2,H,W",
     ),
