@@ -21,6 +21,7 @@ from autofix.progress import phase
 from autofix.size import BATCH, Size
 
 MOST_CASES: Final = 4_000_000
+MANY_CASES: Final = 100_000  # more of them are listed only where intervals do not do
 MOST_TRIES: Final = 8
 MANY: Final = 48  # equal sizes that are run where the formulas do not cover every path
 MOST_RUNS: Final = 3  # sizes that are really run; the certificate covers the rest
@@ -77,8 +78,13 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
     axes = {axis: _cut(mode, piece, axis, bounds) for axis, bounds in box.items()}
     axes[BATCH] = Axis(batch, 0, 1)
     for _ in range(MOST_TRIES):
-        if math.prod(a.head + a.period for a in axes.values()) > MOST_CASES:
-            return _by_intervals(mode, box, changes, batch)
+        count = math.prod(a.head + a.period for a in axes.values())
+        if count > MANY_CASES:
+            try:
+                return _by_intervals(mode, box, changes, batch)
+            except NotProved:
+                if count > MOST_CASES:
+                    raise
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         try:
             return _checked(certificate, piece.program, changes)
