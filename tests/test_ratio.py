@@ -64,7 +64,7 @@ def test_comparisons_agree_with_floats(name: str, divisor: int, bound: float) ->
         lambda: number("mul", H, 0.7).floor(),  # 0.7 * 90 is 62.99999999999999
         lambda: number("mul", number("truediv", H, 49), 49),  # 1 / 49 * 49 is 0.9999999999999999
         lambda: number("truediv", 224, H),
-        lambda: number("pow", H, 0.5),
+        lambda: number("floordiv", number("pow", H, 0.5), 1),
         lambda: number("pow", 2, H),
         lambda: number("and_", H, 6),
         lambda: number("add", number("lt", H, 3), 1),
@@ -73,3 +73,8 @@ def test_comparisons_agree_with_floats(name: str, divisor: int, bound: float) ->
 def test_what_has_no_exact_form_is_not_described(compute: Callable[[], Any]) -> None:
     with pytest.raises((Unmodelled, ArithmeticError)):
         compute()
+
+
+def test_a_root_is_a_number_but_no_size() -> None:
+    """x * n**-0.5 has the shape of x, whatever the root is."""
+    assert number("pow", H, -0.5).shape == ()
