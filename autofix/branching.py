@@ -120,11 +120,8 @@ def around(changes: Changes, piece: Piece) -> Around | None:
 
 def _around(found: Around) -> Forward:
     prepare = found.prepare.graph.python_code("self")
-    parts, names, result = (
-        [prepare.src.strip().replace("forward", "_prepare", 1)],
-        dict(prepare.globals),
-        "output",
-    )
+    parts = [prepare.src.strip().replace("forward", "_prepare", 1)]
+    names, result = dict(prepare.globals), "output"
     if found.crop is not None:
         crop = found.crop.graph.python_code("self")
         parts.append(crop.src.strip().replace("forward", "_crop", 1))

@@ -33,13 +33,18 @@ def cost_of(setting: Setting, groups: list[Group]) -> tuple[int, ...]:
     return tuple(sum(option.cost[tier] for option in chosen) for tier in range(3))
 
 
-def question(report: Report, sizes: list[int]) -> tuple[list[Group], list[Sample]]:
+KNOBS = ("padding", "stride", "ceil_mode", "output_padding")
+
+
+def question(
+    report: Report, sizes: list[int], allow: tuple[str, ...] = KNOBS
+) -> tuple[list[Group], list[Sample]]:
     """What may change, and single sizes at which the model shall work, in both modes."""
     request = Request(
         analyse=lambda changes: report.analysis,
         original=report.analysis,
         box=report.box,
-        allow=("padding", "stride", "ceil_mode", "output_padding"),
+        allow=allow,
         frozen=(),
         reference=(32,) * len(report.axes),
         deadline=time.monotonic() + 60,
@@ -87,6 +92,15 @@ def test_one_layer_at_two_sites_is_one_edit() -> None:
     (setting,) = shortest(groups, samples, False, UNCHANGED)
     assert list(setting.values()) == [{"padding": (1, 2)}]
     assert cost_of(setting, groups) == (1, 1, 3)
+
+
+def test_both_searches_take_one_view_of_a_dilation_that_may_change() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, (3, 2), dilation=(2, 4)))
+    groups, samples = question(check_model(model), [1], ("padding", "dilation"))
+    found = list(shortest(groups, samples, False, UNCHANGED))
+    solved, _ = optima(groups, samples, False, UNCHANGED, (), time.monotonic() + 60, MOST)
+    assert found
+    assert set(map(frozen, found)) == set(map(frozen, solved))
 
 
 def test_many_edits_of_a_deep_chain_are_found_at_once() -> None:

@@ -255,6 +255,8 @@ class _Walk:
         if number is None or source is None:
             return True
         group = self.groups[number]
+        if any(a.knob.name in ("kernel_size", "dilation") for a in group.adjustable):
+            return True  # the window itself may change; the constraint solver asks no more either
         old = next(a.old for a in group.adjustable if a.knob.name == "padding")
         sizes = source.shape[-len(group.dilation) :]
         rows = zip(sizes, group.shape, padding, old, group.dilation, strict=True)
