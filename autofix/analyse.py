@@ -158,6 +158,8 @@ def _explore(
     follow: Follow, training: bool, box: Box, start: Mapping[int, int], within: Box | None
 ) -> tuple[Mode, bool]:
     mode, until = Mode(training, (follow(training, start),)), time.monotonic() + MOST_SECONDS
+    if within is not None and training:
+        within = {**within, BATCH: (2, None)}  # batch norm asks for more than one value
     while len(mode.pieces) < MOST_PIECES and time.monotonic() < until:
         if within is not None and mode.failing_on(mode.pieces[-1], within) is not None:
             return mode, False

@@ -7,8 +7,10 @@ nothing of this package.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import textwrap
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,5 +192,7 @@ def with_forward(model: nn.Module, branches: Sequence[Branch | Around], inputs: 
 def subclass(kind: type[nn.Module], forward: Forward) -> type[nn.Module]:
     """A class of the same name whose forward is the repaired one."""
     names = {**forward.names, "_inner": kind.forward}
-    exec(compile(forward.source, f"<{kind.__name__}, repaired>", "exec"), names)
+    file = f"<{kind.__name__}, repaired: {zlib.crc32(forward.source.encode()):08x}>"
+    linecache.cache[file] = len(forward.source), None, forward.source.splitlines(keepends=True), file
+    exec(compile(forward.source, file, "exec"), names)
     return type(kind.__name__, (kind,), {"forward": names["forward"], "__module__": kind.__module__})

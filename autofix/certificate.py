@@ -11,7 +11,9 @@ to be listed, the certificate says so by a `Span`, and every size is an interval
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,8 +132,12 @@ class Poly:
         above, below = (self - other).nonnegative(), (other - self).nonnegative()
         if not np.all(above | below):
             raise NotProved("which of two sizes is larger changes within a case", 1)
+        return self.where(above, other)
+
+    def where(self, cases: Any, other: Poly) -> Poly:
+        """This one in some cases, another one in the others."""
         powers = self.terms.keys() | other.terms.keys()
-        return Poly({p: np.where(above, self.terms.get(p, 0), other.terms.get(p, 0)) for p in powers})
+        return Poly({p: np.where(cases, self.terms.get(p, 0), other.terms.get(p, 0)) for p in powers})
 
     def nonnegative(self) -> Any:
         """The cases in which no coefficient is negative."""
@@ -146,8 +152,8 @@ class _Checker(Interpreter):
         super().__init__(inputs, {}, {}, changes)
         self.training_now, self.count, self.seen = training, 0, set[Condition]()
 
-    def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
-        if details.get("train") and not (self.site.trains and self.training_now):
+    def state(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
+        if details["train"] and not self.training_now:
             return
         self.count += 1
         if not np.all(self.proves(condition)):
@@ -156,26 +162,43 @@ class _Checker(Interpreter):
     def decide(self, condition: Condition) -> bool:
         if np.all(self.proves(condition)):
             return True
-        apart = _difference(condition)
-        below, above = np.all((-apart - 1).nonnegative()), np.all((apart - 1).nonnegative())
-        if (condition.relation == ">=" and below) or (condition.relation == "==" and (below or above)):
+        if np.all(self.proves(~condition)):
             return False
         raise NotProved(f"{self.site.name}: the path taken differs from size to size")
 
+    def choose(self, condition: Condition, then: Any, otherwise: Any) -> Any:
+        yes, no = self.proves(condition), self.proves(~condition)
+        if isinstance(then, Interval) or isinstance(otherwise, Interval):
+            then, otherwise = Interval.of(then), Interval.of(otherwise)
+            return then if yes else otherwise if no else then.hull(otherwise)
+        if not np.all(yes | no):
+            raise NotProved("which side of an `if` is taken changes within a case", 1)
+        return Poly.of(then).where(yes, Poly.of(otherwise))
+
     def proves(self, condition: Condition) -> Any:
         """The cases in which the condition holds for every k."""
-        if condition.relation == "any":
-            holds: Any = np.bool_(False)
-            for part in condition.either:
-                holds = holds | self.proves(part)
-            return holds
-        if condition.relation == "divides":
-            return (self._zero(_number(condition.left) % condition.right)) & (condition.right > 0)
-        difference = _difference(condition)
-        return difference.nonnegative() if condition.relation == ">=" else self._zero(difference)
+        match condition.relation:
+            case "any":
+                return functools.reduce(operator.or_, [self.proves(part) for part in condition.either])
+            case "not any":
+                return functools.reduce(operator.and_, [self.proves(~part) for part in condition.either])
+            case "divides":
+                return _zero(_number(condition.left) % condition.right) & (condition.right > 0)
+            case "not divides":
+                rest = _number(condition.left) % condition.right
+                return (rest - 1).nonnegative() & (condition.right > 0)
+            case ">=":
+                return _difference(condition).nonnegative()
+            case "not >=":
+                return (-_difference(condition) - 1).nonnegative()
+            case "==":
+                return _zero(_difference(condition))
+        apart = _difference(condition)
+        return (apart - 1).nonnegative() | (-apart - 1).nonnegative()
 
-    def _zero(self, number: Poly | Interval) -> Any:
-        return number.nonnegative() & (-number).nonnegative()
+
+def _zero(number: Poly | Interval) -> Any:
+    return number.nonnegative() & (-number).nonnegative()
 
 
 def _number(value: Any) -> Poly | Interval:

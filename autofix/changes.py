@@ -78,7 +78,7 @@ def _place(site: Site) -> tuple[Any, ...]:
     if site.place is None:
         return ()
     code = site.place.code
-    return code.co_filename, code.co_firstlineno, code.co_qualname, site.place.instruction
+    return code.co_filename, code.co_firstlineno, code.co_qualname, site.place.positions
 
 
 def program_keys(program: Program) -> list[tuple[Key, Key]]:

@@ -8,6 +8,7 @@ Anything else is looked at on a grid and, if nothing fails there, called undecid
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +46,7 @@ class Condition:
         if self.relation == "not any":
             return functools.reduce(operator.and_, [(~part).at(point) for part in self.either])
         holds = _TEST[self.relation](at(self.left, point), at(self.right, point))
-        for divisor in self._divisors:
+        for divisor in self.divides_by:
             holds = holds & (at(divisor, point) != 0)
         return holds
 
@@ -54,9 +55,10 @@ class Condition:
         return _axes(self)
 
     @functools.cached_property
-    def _divisors(self) -> tuple[Dim, ...]:
+    def divides_by(self) -> tuple[Dim, ...]:
         """What is divided by and depends on the input size, so that it may be zero."""
-        return tuple(dict.fromkeys(divisors(self.left) + divisors(self.right)))
+        inner = [divisor for part in self.either for divisor in part.divides_by]
+        return tuple(dict.fromkeys((*divisors(self.left), *divisors(self.right), *inner)))
 
     def __invert__(self) -> Condition:
         relation = self.relation.removeprefix("not ")
@@ -89,7 +91,37 @@ def divides(divisor: Dim, number: Dim) -> Condition:
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
-    return Condition("any", either=tuple(conditions))
+    parts = (c.either if c.relation == "any" else (c,) for c in conditions)
+    return Condition("any", either=tuple(itertools.chain.from_iterable(parts)))
+
+
+def all_of(truths: Iterable[Condition | bool]) -> Condition | bool:
+    """The conjunction of conditions and bools."""
+    uncertain = []
+    for value in truths:
+        if isinstance(value, Condition):
+            uncertain.append(~value)
+        elif not value:
+            return False
+    return ~any_of(uncertain) if len(uncertain) > 1 else ~uncertain[0] if uncertain else True
+
+
+def negated(truth: Condition | bool) -> Condition | bool:
+    return ~truth if isinstance(truth, Condition) else not truth
+
+
+def conjunctions(condition: Condition) -> list[tuple[Condition, ...]]:
+    """The condition as alternatives, each of conditions without alternatives that hold together."""
+    if condition.relation == "any":
+        return [one for part in condition.either for one in conjunctions(part)]
+    if condition.relation == "not any":
+        every = itertools.product(*(conjunctions(~part) for part in condition.either))
+        return [tuple(itertools.chain(*chosen)) for chosen in every]
+    return [(condition,)]
+
+
+ALWAYS: Final = Condition("==", 0, 0)
+NEVER: Final = Condition("==", 0, 1)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -20,6 +20,7 @@ from torch import fx, nn
 from torch.fx import _symbolic_trace
 from torch.overrides import TorchFunctionMode
 
+from autofix.condition import Condition
 from autofix.findings import references
 from autofix.insertion import operands
 from autofix.interpret import UNKNOWN, Meaning
@@ -182,6 +183,8 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
     events: list[Event] = []
     live: dict[int, frozenset[int]] = {}  # site -> the calls and inputs that its tensors come from
     for site, value in zip(program.sites, meaning.values, strict=True):
+        if not all(bool(_holds(meaning.values[ref.site], point)) is side for ref, side in site.under):
+            continue
         sources = tuple(live[ref] for ref in references((site.args, site.kwargs)) if ref in live)
         lives = site.kind == "placeholder" or site.module is not None or bool(sources)
         if lives and _has_tensor(value):
@@ -196,13 +199,17 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
     return events
 
 
+def _holds(truth: Any, point: Mapping[int, int]) -> Any:
+    return truth.at(point) if isinstance(truth, Condition) else truth
+
+
 def _has_tensor(value: Any) -> bool:
     return value is UNKNOWN or isinstance(value, Pieces) or bool(operands(value, Tensor))
 
 
 def _computes(site: Site, meaning: Meaning) -> bool:
     """Whether a call is more than taking apart or putting together what is there."""
-    if isinstance(site.target, type):
+    if isinstance(site.target, type) or (site.target is operator.getitem and isinstance(site.args[0], tuple)):
         return False
     if site.target in (operator.getitem, getattr) and isinstance(site.args[0], Ref):
         return isinstance(meaning.values[site.args[0].site], Tensor)

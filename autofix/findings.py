@@ -133,7 +133,7 @@ class _Alive:
         if not condition.axes:
             if condition.at({}):
                 return None
-            point = self._complete({})
+            point = _failing_where(condition, self._at, self.box) if self.joint else self._complete({})
             self.joint.append(condition)
             return point
         failing = _failing_where(condition, self._at, {a: self.box[a] for a in condition.axes})

@@ -7,6 +7,7 @@ give exact functions, and overridden hyperparameters made of solver expressions 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -16,13 +17,26 @@ import torch
 from autofix import curve as curves
 from autofix import ops
 from autofix.changes import Changes, Key, key_maker
-from autofix.condition import Box, Condition, decide, indicator
+from autofix.condition import (
+    ALWAYS,
+    NEVER,
+    Box,
+    Condition,
+    all_of,
+    any_of,
+    conjunctions,
+    decide,
+    equal,
+    indicator,
+    negated,
+)
 from autofix.curve import Curve, CurveTooLong
 from autofix.fault import Code
 from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Program, Ref, Site
+from autofix.region import region
 from autofix.size import Dim, Size
 
 
@@ -66,6 +80,10 @@ class Meaning:
 
 class TorchRaises(Stopped, RuntimeError):
     """What torch would raise at the size whose path is followed, for the model's own handlers to catch."""
+
+
+class OneSided(Stopped):
+    """What is on one side of an `if` holds, or is known, on that side alone."""
 
 
 class Interpreter:
@@ -126,6 +144,21 @@ class Interpreter:
     ) -> None:
         if train and not self.site.trains:
             return
+        condition = self._where_called(condition)
+        self.state(condition, code, what, needs=needs, gets=gets, silent=silent, train=train)
+
+    def state(
+        self,
+        condition: Condition,
+        code: Code,
+        what: str,
+        *,
+        needs: Dim | None,
+        gets: Dim | None,
+        silent: bool,
+        train: bool,
+    ) -> None:
+        """Take note of a requirement."""
         if self.raises and not silent and (self.training_now or not train):
             if not self.decide(condition):
                 raise TorchRaises(f"{self.site.name}: {what}")
@@ -142,9 +175,61 @@ class Interpreter:
             return True
         if condition.axes and not decide(~condition, self.box).holds:
             holds = bool(condition.at(self.point))
-            self.conditions.append(condition if holds else ~condition)
+            self.follow(condition if holds else ~condition)
             return holds
         return False
+
+    def follow(self, condition: Condition) -> None:
+        """From here on the reading stands for the sizes at which the condition holds."""
+        if self.site.under:
+            raise OneSided(f"{self.site.name}: the path forks on one side of an `if`")
+        self.conditions.append(condition)
+
+    def _where_called(self, condition: Condition) -> Condition:
+        """What a call on one side of an `if` requires, at the sizes at which the model itself makes it.
+
+        Where that is said of sizes at once, it must hold at the others too: both sides are computed there.
+        """
+        if not self.site.under:
+            return condition
+        truths = [(self.values[ref.site], side) for ref, side in self.site.under]
+        called = all_of(truth if side else negated(truth) for truth, side in truths)
+        if isinstance(called, bool):
+            return condition if called else ALWAYS
+        if not called.axes:
+            return any_of((~called, condition))
+        if self._never(~called, ~condition):
+            return condition
+        raise OneSided(f"{self.site.name}: what it requires holds on one side of an `if`")
+
+    def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
+        if then == otherwise:
+            return then
+        if not condition.axes:
+            return then if condition.at({}) else otherwise
+        apart = ~equal(then, otherwise)
+        if self._never(~condition, apart):
+            return then
+        if self._never(condition, apart):
+            return otherwise
+        curve = indicator(condition)
+        (axis, *_) = condition.axes
+        chosen = None if curve is None else otherwise + Size(axis, curve) * (then - otherwise)
+        if not isinstance(chosen, int | Size):
+            raise Unmodelled("a size that has no one formula on both sides of an `if`")
+        return chosen
+
+    def _never(self, *conditions: Condition) -> bool:
+        """Whether they hold together at no size at which torch has refused nothing so far."""
+        every = itertools.product(*(conjunctions(condition) for condition in conditions))
+        return all(self._empty([part for parts in chosen for part in parts]) for chosen in every)
+
+    def _empty(self, conditions: Sequence[Condition]) -> bool:
+        together = region(conditions)
+        alive = ((self._alive_along(axis), curve) for axis, curve in together.single)
+        return together.empty or any(
+            curves.scale(curves.minimum(*pair), -1, 1).smallest(1, None) is None for pair in alive
+        )
 
     def apart(self) -> frozenset[int]:
         return self.site.apart
@@ -203,9 +288,6 @@ def interpret(
     for site in program.sites:
         interpreter.step(site)
     return interpreter.meaning()
-
-
-NEVER = Condition("==", 0, 1)
 
 
 def _evaluate(run: Interpreter, site: Site) -> Any:

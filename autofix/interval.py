@@ -56,6 +56,10 @@ class Interval:
         other = Interval.of(other)
         return Interval(max(self.low, other.low), max(self.high, other.high))
 
+    def hull(self, other: Interval) -> Interval:
+        """What lies in either, and between them."""
+        return Interval(min(self.low, other.low), max(self.high, other.high))
+
     def nonnegative(self) -> bool:
         return self.low >= 0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from torch import nn
@@ -11,13 +11,14 @@ from torch import nn
 from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box
+from autofix.choices import Choices
+from autofix.condition import NEVER, Box
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows
 from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined
-from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
+from autofix.interpret import Interpreter, Meaning, Requirement
 from autofix.layout import apart, matters
 from autofix.meta import meta_inputs, to_meta, undisturbed
 from autofix.ops.base import Tensor
@@ -27,6 +28,7 @@ from autofix.symbolic import symbolic_program
 
 START: Final = 64  # the size whose path is followed first
 TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
+NO_LAYOUTS: Final[Mapping[int, frozenset[int]]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Followed:
     one_graph: bool = False  # the model's own code does not ask whether it trains
     raises: bool = False  # the model's own code catches errors
     programs: tuple[Program, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
     def analyse(self, changes: Changes, within: Box | None = None) -> Analysis:
         """As above; the model is traced anew, as its path depends on its sizes.
@@ -79,15 +82,20 @@ class Followed:
 
     def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
         """The trace of a real model along one size's path."""
-        interpreter = self._interpreter(everything(len(self.inputs.axes)), point, changes, False)
+        box = everything(len(self.inputs.axes))
         with kept_as_it_is(model):
-            program = symbolic_program(model, self.inputs, interpreter, self.trains)
+            program, _ = self._traced(model, lambda: self._interpreter(box, point, changes, False))
         return Recording(program.graph, program.sites, model)
+
+    def _traced(
+        self, model: nn.Module, interpreter: Callable[[], Interpreter]
+    ) -> tuple[Program, Interpreter]:
+        return symbolic_program(model, self.inputs, interpreter, self.trains, self.choices)
 
     def _follow(self, box: Box, changes: Changes) -> Follow:
         def follow(training: bool, point: Mapping[int, int]) -> Piece:
             self.meta.train(training)
-            return self._piece(self._interpreter(box, point, changes, training), point)
+            return self._piece(lambda: self._interpreter(box, point, changes, training), point)
 
         return follow
 
@@ -99,11 +107,23 @@ class Followed:
         interpreter.raises, interpreter.training_now = self.raises, training
         return interpreter
 
-    def _piece(self, interpreter: Interpreter, point: Mapping[int, int]) -> Piece:
+    def _piece(
+        self,
+        made: Callable[[], Interpreter],
+        point: Mapping[int, int],
+        layouts: Mapping[int, frozenset[int]] = NO_LAYOUTS,
+    ) -> Piece:
+        def interpreter() -> Interpreter:
+            nonlocal latest
+            latest = made()
+            latest.layouts = layouts
+            return latest
+
+        latest = made()
         try:
             with undisturbed():
-                program = symbolic_program(self.meta, self.inputs, interpreter, self.trains)
-                layouts = {} if interpreter.layouts or not matters(program) else apart(program, point)[0]
+                program, latest = self._traced(self.meta, interpreter)
+                found = {} if layouts or not matters(program) else apart(program, point)[0]
         except CaptureError:
             raise
         except Exception as error:
@@ -112,12 +132,10 @@ class Followed:
                 raise CaptureError(
                     f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
                 ) from error
-            return refused(interpreter, self.meta, self.inputs, reason)
-        if any(layouts.values()):
-            again = self._interpreter(interpreter.box, point, interpreter.changes, interpreter.training_now)
-            again.layouts = layouts
-            return self._piece(again, point)
-        return Piece(program, interpreter.meaning(), point)
+            return refused(latest, self.meta, self.inputs, reason)
+        if any(found.values()):
+            return self._piece(made, point, found)
+        return Piece(program, latest.meaning(), point)
 
 
 def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:

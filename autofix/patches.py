@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,6 +51,23 @@ def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _folded(function: Callable[..., bool], join: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """`all` and `any`, which give one condition for conditions on sizes."""
+
+    ends = function([True, False])  # `any` with the first true value, `all` with the first false one
+
+    def call(values: Any) -> Any:
+        known: Any = None
+        for value in values:
+            if issubclass(type(value), fx.Proxy):
+                known = value if known is None else join(known, value)
+            elif bool(value) is ends:
+                return bool(value)
+        return function([]) if known is None else known
+
+    return call
+
+
 class _IntMeta(type):
     """`int` as the model's own modules see it while they are traced."""
 
@@ -83,6 +101,8 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))
         stack.enter_context(patch.object(builtins, "min", _recorded(min)))
+        stack.enter_context(patch.object(builtins, "all", _folded(all, operator.and_)))
+        stack.enter_context(patch.object(builtins, "any", _folded(any, operator.or_)))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from types import CodeType
 from typing import Any
@@ -44,8 +44,12 @@ class Place:
     @property
     def positions(self) -> tuple[int | None, int | None, int | None, int | None]:
         """Line, end line, column, end column of the call."""
-        positions = list(self.code.co_positions())
-        return positions[self.instruction // 2]
+        return _positions(self.code)[self.instruction // 2]
+
+
+@lru_cache(maxsize=256)
+def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None, int | None], ...]:
+    return tuple(code.co_positions())
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Site:
     args, kwargs: constants and `Ref`s, nested in tuples, lists, dicts and slices
     trains: whether the module here is in training mode when the model is
     apart:  of a view, the positions at which its input is not one stretch of memory with what is before
+    under:  conditions, with the truth of each under which the model itself would make this call
     """
 
     index: int
@@ -69,6 +74,7 @@ class Site:
     trains: bool = True
     place: Place | None = field(default=None, compare=False)
     apart: frozenset[int] = frozenset()
+    under: tuple[tuple[Ref, bool], ...] = ()
 
     @property
     def op_name(self) -> str:

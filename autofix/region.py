@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from autofix import curve as curves
-from autofix.condition import Box, Condition, Decision, decide, indicator
+from autofix.condition import Box, Condition, Decision, decide, growth_of, indicator
 from autofix.curve import Curve
 from autofix.size import Growth, Point
 
@@ -133,7 +133,7 @@ def region(conditions: Iterable[Condition]) -> Region:
     """The region of a conjunction."""
     single: dict[int, Curve] = {}
     joint: list[Condition] = []
-    for condition in dict.fromkeys(conditions):
+    for condition in dict.fromkeys(part for one in conditions for part in _conjuncts(one)):
         if not condition.axes:
             if not condition.at({}):
                 return Region((), (), empty=True)
@@ -147,6 +147,15 @@ def region(conditions: Iterable[Condition]) -> Region:
     return Region(tuple(sorted(single.items(), key=lambda item: item[0])), tuple(joint))
 
 
+def _conjuncts(condition: Condition) -> Iterator[Condition]:
+    """The conditions that hold together where this one does."""
+    if condition.relation != "not any":
+        yield condition
+        return
+    for part in condition.either:
+        yield from _conjuncts(~part)
+
+
 def horizon(regions: Sequence[Region | Patchwork], axis: int) -> Growth | None:
     """From where on, and with what period, the regions repeat along an axis; None where it is not known."""
     settled, period = 0, 1
@@ -156,7 +165,10 @@ def horizon(regions: Sequence[Region | Patchwork], axis: int) -> Growth | None:
                 settled, period = max(settled, curve.settled), math.lcm(period, curve.period)
         for condition in one.joint:
             if axis in condition.axes:
-                return None
+                growth = (growth_of(condition) or {}).get(axis)
+                if growth is None or growth.degree:
+                    return None
+                settled, period = max(settled, growth.settled), math.lcm(period, growth.period)
     return Growth(settled, period, 0)
 
 

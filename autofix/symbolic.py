@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
+from types import CodeType
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from autofix.capture import Recorded, Tracer
-from autofix.condition import Condition, equal
+from autofix.capture import Recorded, Tracer, caller
+from autofix.choices import Apart, Choices, may_run_anyway
+from autofix.condition import Condition, decide, equal
 from autofix.errors import CaptureError
-from autofix.interpret import Interpreter, TorchRaises
+from autofix.interpret import Interpreter, OneSided, TorchRaises
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.patches import python_on_symbols
-from autofix.program import InputShapes, Program, Site, site_of
+from autofix.program import InputShapes, Program, Ref, Site, site_of
 from autofix.ratio import Ratio
 from autofix.size import Joint, Size, at
 
@@ -52,12 +54,14 @@ class Symbol(Recorded):
     def __bool__(self) -> bool:
         value = self.value
         if isinstance(value, Condition):
-            return self.tracer.interpreter.decide(value)
+            return self.tracer.decide(value)
         if isinstance(value, Size | Joint):
-            return not self.tracer.interpreter.decide(equal(value, 0))
+            return not self.tracer.decide(equal(value, 0))
         raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
 
     def __index__(self) -> int:
+        if isinstance(self.value, Condition):
+            return int(self.tracer.decide(self.value))
         return self.tracer.pinned(self.value, self.node.name)
 
     __int__ = __index__
@@ -147,6 +151,8 @@ class SymbolicTracer(Tracer):
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
         self.evaluating = False
+        self.forked: set[CodeType] = set()  # the model's own code that took one of two paths
+        self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Symbol(node, self)
@@ -156,7 +162,8 @@ class SymbolicTracer(Tracer):
         self.index[node] = len(self.sites)
         self.evaluating = True
         site = site_of(node, self.index, self.root, self.places, lambda m: self.trains.get(id(m), True))
-        site = replace(site, apart=self.interpreter.layouts.get(site.index, site.apart))
+        under = tuple((Ref(self.index[condition]), side) for condition, side in self.sides)
+        site = replace(site, apart=self.interpreter.layouts.get(site.index, site.apart), under=under)
         self.sites.append(site)
         self.evaluating = True
         try:
@@ -169,6 +176,8 @@ class SymbolicTracer(Tracer):
             raise
         finally:
             self.evaluating = False
+        if under and not may_run_anyway(site, self.values[node]):
+            raise OneSided(f"{site.name} is not computed at every size")
         return node
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
@@ -209,8 +218,39 @@ class SymbolicTracer(Tracer):
         if not isinstance(value, Size | Joint):
             raise Untraceable(f"{name}: the model needs the value of {type(value).__name__} as a number")
         number = int(at(value, self.interpreter.point))
+        self._forks(equal(value, number))
         self.interpreter.conditions.append(equal(value, number))
         return number
+
+    def decide(self, condition: Condition) -> bool:
+        """The side that the model's own code takes, where it asks."""
+        known = len(self.interpreter.conditions)
+        holds = self.interpreter.decide(condition)
+        if len(self.interpreter.conditions) > known:
+            self._forks(condition)
+            self.forked.add(caller().code)
+        return holds
+
+    def _forks(self, condition: Condition) -> None:
+        if self.sides:
+            raise OneSided(f"the path forks on one side of an `if`, by {condition.relation}")
+
+    def uncertain(self, value: Any) -> Symbol | None:
+        """A value as a condition, where it holds at some sizes and not at others, and both can be recorded."""
+        truth = self.truth_of(value)
+        if not isinstance(truth, fx.Proxy) or self.interpreter.raises:
+            return None
+        condition = truth.value
+        settled = decide(condition, self.interpreter.box).holds or decide(~condition, self.interpreter.box).holds
+        return None if settled or condition.divides_by else truth
+
+    def truth_of(self, value: Any) -> Any:
+        """A condition on sizes, or a bool; None for anything else."""
+        if type(value) is not Symbol:
+            return value if isinstance(value, bool) else None
+        if isinstance(value.value, Size | Joint):
+            return self.create_proxy("call_function", operator.ne, (value, 0), {})
+        return value if isinstance(value.value, Condition) else None
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         return bool(obj)
@@ -224,20 +264,51 @@ class Shape(tuple[Any, ...]):
     def numel(self) -> Any:
         return math.prod(self)
 
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, tuple | list) or len(self) != len(other):
+            return False
+        same: Any = True
+        for one in (a == b for a, b in zip(self, other, strict=True)):
+            if one is False:
+                return False
+            same = one if same is True else same if one is True else same & one
+        return same
+
+    def __ne__(self, other: object) -> Any:
+        same = self == other
+        if isinstance(same, bool):
+            return not same
+        return same.tracer.create_proxy("call_function", operator.not_, (same,), {})
+
+    __hash__ = tuple.__hash__
+
     def __getitem__(self, index: Any) -> Any:
         item = super().__getitem__(index)
         return Shape(item) if isinstance(index, slice) else item
 
 
 def symbolic_program(
-    meta: nn.Module, inputs: InputShapes, interpreter: Interpreter, trains: Mapping[int, bool]
-) -> Program:
+    meta: nn.Module,
+    inputs: InputShapes,
+    interpreter: Callable[[], Interpreter],
+    trains: Mapping[int, bool],
+    choices: Choices,
+) -> tuple[Program, Interpreter]:
     """Trace a model on the meta device along the path of the interpreter's point.
 
+    The trace is made anew where it shows an `if` whose sides could have been recorded both, or not.
     Raises Untraceable, or whatever the model itself raises at this size.
     """
-    tracer = SymbolicTracer(inputs, interpreter, trains)
-    tracer.device = next((p.device for p in meta.parameters()), tracer.device)
-    with python_on_symbols(meta):
-        graph = tracer.trace(meta)
-    return Program(tuple(tracer.sites), graph, meta, inputs, "sizes followed through the model's Python")
+    while True:
+        tracer = SymbolicTracer(inputs, interpreter(), trains)
+        tracer.device = next((p.device for p in meta.parameters()), tracer.device)
+        try:
+            with python_on_symbols(meta), choices.installed(tracer):
+                graph = tracer.trace(meta)
+        except Apart as reason:
+            choices.apart.add(reason.place)
+            continue
+        if not choices.learn(tracer.forked):
+            break
+    program = Program(tuple(tracer.sites), graph, meta, inputs, "sizes followed through the model's Python")
+    return program, tracer.interpreter

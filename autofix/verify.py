@@ -13,7 +13,7 @@ from torch import nn
 from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
-from autofix.condition import Box
+from autofix.condition import Box, Condition, indicator
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
@@ -136,6 +136,10 @@ def _cut(mode: Mode, piece: Piece, axis: int, bounds: tuple[int, int | None]) ->
 def _sizes(value: Any) -> Iterator[Size]:
     if isinstance(value, Size):
         yield value
+    elif isinstance(value, Condition) and len(value.axes) == 1:
+        curve = indicator(value)
+        if curve is not None:
+            yield Size(next(iter(value.axes)), curve)
     elif isinstance(value, Tensor):
         for dim in value.shape:
             yield from _sizes(dim)

@@ -108,7 +108,7 @@ def test_sizes_that_the_model_refuses_stay_refused() -> None:
 
 
 class Odd(nn.Module):
-    """MONAI's BasicUNet in small: a map that is short after upsampling is padded, axis by axis."""
+    """A map that is short after upsampling grows by a layer, axis by axis."""
 
     def __init__(self, levels: int = 4) -> None:
         super().__init__()
@@ -116,6 +116,7 @@ class Odd(nn.Module):
         self.downs = nn.ModuleList(nn.Conv2d(2, 2, 3, padding=1) for _ in range(levels))
         self.norm, self.pool = nn.InstanceNorm2d(2), nn.MaxPool2d(2)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(2, 2, 2, 2) for _ in range(levels))
+        self.grow = nn.ModuleList([nn.ConvTranspose2d(2, 2, (1, 2)), nn.ConvTranspose2d(2, 2, (2, 1))])
         self.convs = nn.ModuleList(nn.Conv2d(4, 2, 3, padding=1) for _ in range(levels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,11 +126,10 @@ class Odd(nn.Module):
         x = self.norm(skips.pop())
         for up, conv in zip(self.ups, self.convs, strict=True):
             skip, x = skips.pop(), up(x)
-            pads = [0, 0, 0, 0]
             for axis in range(2):
                 if skip.shape[-axis - 1] != x.shape[-axis - 1]:
-                    pads[2 * axis + 1] = 1
-            x = conv(torch.cat([skip, nn.functional.pad(x, pads, "replicate")], 1))
+                    x = self.grow[axis](x)
+            x = conv(torch.cat([skip, x], 1))
         return x
 
 

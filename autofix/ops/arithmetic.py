@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 
 from autofix import ratio
-from autofix.condition import Condition, any_of, equal
+from autofix.condition import Condition, all_of, any_of, equal, negated
 from autofix.ops.base import Tensor, Unmodelled
 from autofix.ratio import NotExactError, Ratio
 from autofix.size import Dim, is_dim, larger, product
@@ -47,21 +47,9 @@ def _sequence(name: str, left: Any, right: Any = None) -> Any:
     return same if name == "eq" else negation(same)
 
 
-def all_of(truths: Iterable[Any]) -> Any:
-    """The conjunction of conditions and bools."""
-    uncertain = []
-    for value in truths:
-        if isinstance(value, Condition):
-            uncertain.append(~value)
-        elif not value:
-            return False
-    return ~any_of(uncertain) if len(uncertain) > 1 else ~uncertain[0] if uncertain else True
-
-
 def negation(value: Any) -> Any:
     """`not value`."""
-    value = truth(value)
-    return ~value if isinstance(value, Condition) else not value
+    return negated(truth(value))
 
 
 def truth(value: Any) -> Any:

@@ -65,6 +65,9 @@ class Call(Protocol):
     def apart(self) -> frozenset[int]:
         """Where the input of this view is not one stretch of memory: see `autofix.layout`."""
 
+    def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
+        """`then` where the condition holds, `otherwise` where it does not."""
+
     def times(self, dim: Dim, factor: Dim) -> int | None:
         """The integer k with dim == k * factor at every size at which nothing required so far fails."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from autofix.condition import at_least
+from autofix.condition import Condition, at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
 from autofix.ops.join import broadcast
@@ -34,12 +34,25 @@ def getitem(call: Call, input: Any, index: Any) -> Any:
         if index not in input:
             raise Refused(f"no key {index!r}")
         return input[index]
+    if isinstance(index, Condition) and isinstance(input, tuple) and len(input) == 2:
+        return _either(call, index, *input)
     if isinstance(input, tuple | list) and isinstance(index, int | slice):
         try:
             return input[index]
         except IndexError:
             raise Refused(f"index {index} of {len(input)} items") from None
     raise Unmodelled(f"indexing {type(input).__name__} with {index}")
+
+
+def _either(call: Call, condition: Condition, otherwise: Any, then: Any) -> Any:
+    """(otherwise, then)[condition]: the choice that both sides of an `if` become."""
+    if is_dim(then) and is_dim(otherwise):
+        return call.choose(condition, then, otherwise)
+    tensors = isinstance(then, Tensor) and type(then) is type(otherwise)
+    if not tensors or then.ndim != otherwise.ndim:
+        raise Unmodelled("two sides of an `if` that differ in more than size")
+    pairs = zip(then.shape, otherwise.shape, strict=True)
+    return replace(then, shape=tuple(call.choose(condition, *pair) for pair in pairs))
 
 
 def _getitem_tensor(call: Call, tensor: Tensor, index: tuple[Any, ...]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ortools.sat.python import cp_model
 
@@ -16,6 +16,7 @@ from autofix.condition import Condition
 from autofix.ops.base import Stopped
 from autofix.size import Dim
 
+COMPARISONS: Final = (">=", "==", "divides")
 Terms = tuple[tuple[int, int], ...]  # (variable index, coefficient), by index
 
 
@@ -202,8 +203,8 @@ class Builder:
 
     def require(self, condition: Condition) -> None:
         """Add a condition. Raises Infeasible where it is false whatever is chosen and nothing guards it."""
-        if condition.relation == "any":
-            self._require_any(condition.either)
+        if condition.relation not in COMPARISONS:
+            self._require_truth(condition)
             return
         difference = _difference(condition)
         if isinstance(difference, int):
@@ -236,23 +237,32 @@ class Builder:
             raise Infeasible(what)
         self.model.add_bool_or([]).only_enforce_if(self.enforce)
 
-    def _require_any(self, parts: Iterable[Condition]) -> None:
-        literals = []
-        for part in parts:
-            truth = self.truth(part)
-            if truth is True:
-                return
-            if truth is not False:
-                literals.append(truth)
-        if literals:
-            added = self.model.add_bool_or(literals)
-            if self.enforce is not None:
-                added.only_enforce_if(self.enforce)
-        else:
+    def _require_truth(self, condition: Condition) -> None:
+        truth = self.truth(condition)
+        if truth is False:
             self._impossible("no alternative is left")
+        elif truth is not True:
+            self._add(truth == 1)
+
+    def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
+        """`then` where the condition holds, `otherwise` where it does not."""
+        truth = self.truth(condition)
+        if isinstance(truth, bool):
+            return then if truth else otherwise
+        sides = [side if isinstance(side, Expr) else Expr(self, (), side) for side in (then, otherwise)]
+        low, high = min(side.low for side in sides), max(side.high for side in sides)
+        result = Expr(self, ((self._variable(low, high), 1),), 0)
+        for side, literal in zip(sides, (truth, truth.negated()), strict=True):
+            self.model.add(result.linear() == side.linear()).only_enforce_if(literal)
+        return result
 
     def truth(self, condition: Condition) -> Any:
         """True, False, or a literal that is the condition's truth."""
+        if condition.relation == "any":
+            return self._some(condition.either)
+        if condition.relation.startswith("not "):
+            opposite = self.truth(~condition)
+            return not opposite if isinstance(opposite, bool) else opposite.negated()
         difference = _difference(condition)
         if isinstance(difference, int):
             return difference >= 0 if condition.relation == ">=" else difference == 0
@@ -267,10 +277,22 @@ class Builder:
         self.model.add(fails).only_enforce_if(literal.negated())
         return literal
 
+    def _some(self, parts: Iterable[Condition]) -> Any:
+        """Whether one of several conditions holds."""
+        truths = [self.truth(part) for part in parts]
+        if True in [truth for truth in truths if isinstance(truth, bool)]:
+            return True
+        literals = [truth for truth in truths if not isinstance(truth, bool)]
+        if not literals:
+            return False
+        some = self.model.new_bool_var("")
+        self.model.add_max_equality(some, literals)
+        return some
+
 
 def _difference(condition: Condition) -> Dim:
     if condition.relation == "divides":
         return condition.left % condition.right
-    if condition.relation not in (">=", "=="):
+    if condition.relation not in COMPARISONS:
         raise NotImplementedError(f"the search has no form for '{condition.relation}'")
     return condition.left - condition.right

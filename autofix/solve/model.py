@@ -195,11 +195,14 @@ class _Reader(Interpreter):
                 self.owner.keep_seeing(self.choices, source.shape[-len(self.choices[0].group.dilation) :])
         return value
 
-    def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
-        if details.get("train") and not (self.site.trains and self.training_now):
+    def state(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
+        if details["train"] and not self.training_now:
             return
         if code is not Code.LAYOUT:  # no knob changes how a tensor lies in memory; the analysis decides
             self.owner.builder.require(condition)
+
+    def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
+        return self.owner.builder.choose(condition, then, otherwise)
 
     def decide(self, condition: Condition) -> bool:
         parts = condition.either or (condition,)

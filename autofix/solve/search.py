@@ -9,14 +9,15 @@ from itertools import islice
 from typing import Any, Final
 
 from autofix.analyse import Analysis, Mode
-from autofix.changes import UNCHANGED, Changes, Setting
-from autofix.condition import Box
+from autofix.changes import UNCHANGED, Changes, Setting, program_keys
+from autofix.condition import NEVER, Box
 from autofix.findings import decided, first_failure
 from autofix.size import BATCH
 from autofix.solve.knobs import Group, Sample
 from autofix.solve.walk import TooMany, shortest
 
 MOST_ROUNDS: Final = 400
+MOST_BLOCKED: Final = 48  # settings that work as far as one path shows, and open another that fails
 MOST_TIES: Final = 12  # equally good settings that are compared by cost
 
 
@@ -82,6 +83,8 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
         sample = sample_at(original, *failing)
         if sample is None or any(s.point == sample.point and s.training == sample.training for s in samples):
             blocked.append(answer)  # the search's reading of this path is too coarse; the analysis decides
+            if len(blocked) == MOST_BLOCKED:
+                return NotFound(tuple(samples), False, f"none of {MOST_BLOCKED} that were tried works there")
         else:
             samples.append(sample)
         if time.monotonic() > question.deadline:
@@ -108,6 +111,8 @@ def _optima(
     question: Question, samples: Sequence[Sample], excluded: Sequence[Setting]
 ) -> tuple[list[Setting], bool]:
     """Settings that work at the samples, equal in every tier; and whether they are proved to be best."""
+    if any(_hopeless(sample, question.groups) for sample in samples):
+        return [], True
     asked = question.groups, samples, question.tied, question.changes
     try:
         found = list(islice(shortest(*asked), MOST_TIES + len(excluded)))
@@ -119,6 +124,14 @@ def _optima(
     from autofix.solve.tiers import optima  # OR-Tools takes long to import
 
     return optima(*asked, excluded, question.deadline, MOST_TIES)
+
+
+def _hopeless(sample: Sample, groups: Sequence[Group]) -> bool:
+    """Whether the model's own Python raises at a size before anything that could be edited."""
+    if not any(requirement.condition == NEVER for requirement in sample.piece.meaning.requirements):
+        return False
+    keys = {key for pair in program_keys(sample.piece.program) for key in pair}
+    return not any(group.key in keys for group in groups)
 
 
 def _cheapest(equals: Sequence[Setting], question: Question) -> Setting:

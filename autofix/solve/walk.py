@@ -107,8 +107,8 @@ class _Reading(Interpreter):
     def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
         return {**super().override(keys), **self.knobs}
 
-    def require(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
-        if details.get("train") and not (self.site.trains and self.training_now):
+    def state(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
+        if details["train"] and not self.training_now:
             return
         if not condition.at({}):
             raise Blocked(what)
@@ -129,7 +129,7 @@ class _Walk:
         self.group_at: list[int | None] = [
             next((owner[k] for k in pair if k in owner), None) for pair in keys
         ]
-        self.refs = [tuple(dict.fromkeys(references((s.args, s.kwargs)))) for s in self.sites]
+        self.refs = [tuple(dict.fromkeys(references((s.args, s.kwargs, s.under)))) for s in self.sites]
         self.kinds = [self._kind(site, pair) for site, pair in zip(self.sites, keys, strict=True)]
         self.live = self._live()
         self.ids: dict[str, int] = {}
@@ -141,7 +141,7 @@ class _Walk:
         """Equal for sites that do the same with the same arguments."""
         changed = self.changes.override(keys) or self.changes.inserts.get(keys[1])
         row = row_of(site) if site.kind.startswith("call") else None
-        if row is None or changed:
+        if row is None or changed or site.under:
             return site.index
         hyper = repr(row[0].hyper(site.module)) if site.module is not None else ""
         places = {ref: place for place, ref in enumerate(self.refs[site.index])}

@@ -1,0 +1,264 @@
+"""If-conversion: a function whose `if`s assign names, rewritten so that both sides can be recorded.
+
+Control dependence becomes data dependence (Allen, Kennedy, Porterfield and Warren 1983): where a condition
+depends on the input size, both sides run, and each name that they assign becomes a choice between two values.
+The rewritten code asks `CHOICE` (see `autofix.choices`) at each such place; where that declines, it does what
+it did before. Lines and columns stay what they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+CHOICE: Final = "_autofix_choice"
+TEST: Final = "_autofix_test"
+RETURNED: Final = "_autofix_returned"
+NEITHER: Final = ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr | ast.Global | ast.Nonlocal
+
+
+def converted(function: FunctionType) -> CodeType | None:
+    """The function's code with its `if`s converted; None where it has none, or no source to be read."""
+    code = function.__code__
+    try:
+        definition = _definition(code)
+    except (OSError, SyntaxError, TypeError, IndexError):
+        return None
+    if definition is None or any(isinstance(node, NEITHER) for node in ast.walk(definition)):
+        return None
+    converter = _Converter(code.co_filename)
+    definition.body = converter.block(definition.body, last=True)
+    return _compiled(definition, function) if converter.found else None
+
+
+def _definition(code: CodeType) -> ast.FunctionDef | None:
+    """The function's own syntax, at the lines and columns of its file."""
+    lines, first = inspect.getsourcelines(code)
+    indented = lines[0][:1].isspace()
+    tree = ast.parse("if True:\n" * indented + "".join(lines))
+    ast.increment_lineno(tree, first - 1 - indented)
+    found = tree.body[0].body[0] if isinstance(tree.body[0], ast.If) else tree.body[0]
+    return found if isinstance(found, ast.FunctionDef) and found.name == code.co_name else None
+
+
+def _compiled(definition: ast.FunctionDef, function: FunctionType) -> CodeType | None:
+    """The code of a definition that closes over what the function closes over."""
+    code = function.__code__
+    definition.decorator_list, definition.returns = [], None
+    everyone = definition.args
+    for argument in (*everyone.posonlyargs, *everyone.args, *everyone.kwonlyargs):
+        argument.annotation = None
+    for star in (everyone.vararg, everyone.kwarg):
+        if star is not None:
+            star.annotation = None
+    everyone.defaults = [ast.Constant(None) for _ in everyone.defaults]
+    everyone.kw_defaults = [default and ast.Constant(None) for default in everyone.kw_defaults]
+    owner = function.__qualname__.split(".")[-2:-1]
+    inner: ast.stmt = definition
+    if owner and owner != ["<locals>"]:  # private names are written with the class in front
+        inner = _at(definition, ast.ClassDef(owner[0], [], [], [definition], []))
+    closed = [ast.arg(name) for name in code.co_freevars if name != "__class__"]
+    outer = ast.FunctionDef(
+        "_outer", ast.arguments([], closed, None, [], [], None, []), [inner], []
+    )
+    tree = ast.Module([_at(definition, outer)], [])
+    module = compile(tree, code.co_filename, "exec", code.co_flags & _FUTURE, dont_inherit=True)
+    new = next((c for c in _nested(module) if c.co_name == code.co_name), None)
+    if new is None or new.co_freevars != code.co_freevars:
+        return None
+    return new.replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
+
+
+_FUTURE: Final = 0x1000000  # `from __future__ import annotations`
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested(constant)
+
+
+class _Converter(ast.NodeTransformer):
+    """Turns each `if` whose sides only assign names into a choice, and `and`, `or`, `not` into calls."""
+
+    def __init__(self, file: str) -> None:
+        self.file, self.found = file, 0
+        self.plain: set[int] = set()  # statements made here that do nothing but assign
+        self.keep: list[ast.AST] = []
+
+    def block(self, body: Sequence[ast.stmt], last: bool = False) -> list[ast.stmt]:
+        """Statements, converted; `last`: the function ends with them."""
+        result: list[ast.stmt] = []
+        for position, statement in enumerate(body):
+            rest = body[position + 1 :]
+            if last and isinstance(statement, ast.If) and _returns(statement.body):
+                otherwise = statement.orelse or rest
+                made = self._returning(statement, otherwise) if _returns(otherwise) else None
+                if made is not None:
+                    return [*result, *made]
+            found = self.visit(statement)
+            result += found if isinstance(found, list) else [found]
+        return result
+
+    def visit_If(self, node: ast.If) -> Any:
+        assigned = _assigned([*node.body, *node.orelse])
+        node.test = self.visit(node.test)
+        node.body, node.orelse = self.block(node.body), self.block(node.orelse)
+        if not (self._only_assigns(node.body) and self._only_assigns(node.orelse)):
+            return node
+        return self._choice(node, node.test, node.body, node.orelse, assigned)
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        self.generic_visit(node)
+        if _says_super(node):
+            return node
+        self.found += 1
+        sides = [_lambda(node.body), _lambda(node.orelse)]
+        return _at(node, _ask("either_value", ast.Constant(self._id(node)), node.test, *sides))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        self.generic_visit(node)
+        if _says_super(node):
+            return node
+        name = "both" if isinstance(node.op, ast.And) else "either"
+        first, *rest = node.values
+        return _at(node, _ask(name, first, *(_lambda(value) for value in rest)))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        self.generic_visit(node)
+        return _at(node, _ask("negated", node.operand)) if isinstance(node.op, ast.Not) else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        self.generic_visit(node)
+        pair = isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2
+        if not pair or isinstance(node.slice, ast.Slice):
+            return node
+        self.found += 1
+        return _at(node, _ask("picked", ast.Constant(self._id(node)), node.value, node.slice))
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef  # type: ignore[assignment]
+
+    def _returning(self, node: ast.If, otherwise: Sequence[ast.stmt]) -> list[ast.stmt] | None:
+        """`if test: return a` before `return b`, as a choice of what is returned."""
+        sides = [[*side[:-1], _stored(side[-1])] for side in (node.body, otherwise)]
+        trial = copy.deepcopy([node.test, *sides])
+        test = self.visit(trial[0])
+        body, rest = self.block(trial[1]), self.block(trial[2])
+        if not (self._only_assigns(body) and self._only_assigns(rest)):
+            return None
+        names = _assigned([*sides[0], *sides[1]])
+        back = _at(node, ast.Return(ast.Name(RETURNED, ast.Load())))
+        return [*self._choice(node, test, body, rest, names), back]
+
+    def _choice(
+        self, node: ast.If, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt], names: list[str]
+    ) -> list[ast.stmt]:
+        """test = opened(...): 0 for one side, 1 for the other, 2 for both and a choice of each name."""
+        self.found += 1
+        kept = f"{TEST}_{node.lineno}_{node.col_offset}"
+        opened = _ask("opened", ast.Constant(self._id(node)), test, _locals())
+        made = [
+            ast.Assign([ast.Name(kept, ast.Store())], opened),
+            ast.If(ast.Name(kept, ast.Load()), body or [ast.Pass()], []),
+            ast.If(_is(kept, ast.Eq(), 2), [_exchange("otherwise", names)], []),
+            *([ast.If(_is(kept, ast.NotEq(), 1), orelse, [])] if orelse else []),
+            ast.If(_is(kept, ast.Eq(), 2), [_exchange("merged", names)], []),
+        ]
+        self.plain.update(id(statement) for statement in made)
+        self.keep += made
+        return [_at(node, statement) for statement in made]
+
+    def _id(self, node: ast.stmt | ast.expr) -> str:
+        return f"{self.file}:{node.lineno}:{node.col_offset}"
+
+    def _only_assigns(self, body: Sequence[ast.stmt]) -> bool:
+        return all(id(statement) in self.plain or self._assigns(statement) for statement in body)
+
+    def _assigns(self, statement: ast.stmt) -> bool:
+        match statement:
+            case ast.Assign(targets=targets):
+                return all(_is_local(target) for target in targets)
+            case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+                return _is_local(target)
+            case ast.For(target=target, body=body, orelse=[]):
+                return _is_local(target) and self._only_assigns(body)
+        return isinstance(statement, ast.Pass | ast.Expr)
+
+
+def _returns(body: Sequence[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Return)
+
+
+def _stored(statement: ast.stmt) -> ast.stmt:
+    assert isinstance(statement, ast.Return)
+    value = statement.value or ast.Constant(None)
+    return _at(statement, ast.Assign([ast.Name(RETURNED, ast.Store())], value))
+
+
+def _is_local(target: ast.expr) -> bool:
+    """A name, an item of what a name holds, or several of these."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return all(_is_local(item) for item in target.elts)
+    return isinstance(target, ast.Name) or (
+        isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
+    )
+
+
+def _assigned(body: Sequence[ast.stmt]) -> list[str]:
+    """The names that statements assign, in order."""
+    names: dict[str, None] = {}
+    queue: list[ast.AST] = list(body)
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names[node.id] = None
+        queue[:0] = ast.iter_child_nodes(node)
+    return list(names)
+
+
+def _exchange(method: str, names: Sequence[str]) -> ast.stmt:
+    """`a, b = CHOICE.method(locals(), "a", "b")`"""
+    call = _ask(method, _locals(), *(ast.Constant(name) for name in names))
+    if not names:
+        return ast.Expr(call)
+    return ast.Assign([ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())], call)
+
+
+def _ask(method: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(
+        ast.Attribute(ast.Name(CHOICE, ast.Load()), method, ast.Load()), list(arguments), []
+    )
+
+
+def _locals() -> ast.expr:
+    return ast.Call(ast.Name("locals", ast.Load()), [], [])
+
+
+def _is(name: str, op: ast.cmpop, number: int) -> ast.expr:
+    return ast.Compare(ast.Name(name, ast.Load()), [op], [ast.Constant(number)])
+
+
+def _lambda(value: ast.expr) -> ast.expr:
+    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), value)
+
+
+def _says_super(node: ast.AST) -> bool:
+    """`super()` finds its class and object only in the frame of a method itself."""
+    return any(isinstance(part, ast.Name) and part.id == "super" for part in ast.walk(node))
+
+
+def _at(where: Any, node: Any) -> Any:
+    return ast.fix_missing_locations(ast.copy_location(node, where))
