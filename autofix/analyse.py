@@ -117,8 +117,11 @@ class Analysis:
 
     @property
     def one_path(self) -> bool:
-        """Whether one reading of the model stands for every size, in each mode."""
-        return all(len(mode.pieces) == 1 and mode.pieces[0].domain == EVERYWHERE for mode in self.modes)
+        """Whether one reading of the model stands for every size in each mode, whatever is edited."""
+        return all(
+            len(mode.pieces) == 1 and mode.pieces[0].domain == EVERYWHERE and not mode.pieces[0].program.asked
+            for mode in self.modes
+        )
 
     @property
     def unmodelled(self) -> tuple[str, ...]:

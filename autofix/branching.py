@@ -13,19 +13,21 @@ import textwrap
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from torch import fx, nn
 
 from autofix.analyse import Analysis, Piece
 from autofix.changes import Changes
-from autofix.condition import Condition
+from autofix.condition import Condition, indicator
 from autofix.describe import describe
 from autofix.errors import CaptureError
 from autofix.insertion import CropBack, RoundUp
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes
+from autofix.size import BATCH
 
+MOST_LISTED: Final = 2048  # sizes that a condition may name one by one
 UNCOVERED = "these sizes take a path that the repair does not cover"
 
 
@@ -93,10 +95,21 @@ def _text(condition: Condition) -> str:
     try:
         ast.parse(text, mode="eval")
     except SyntaxError:
-        raise CaptureError(
-            f"forward differs from size to size by what has no short formula: {text}"
-        ) from None
+        return _listed(condition)
     return text
+
+
+def _listed(condition: Condition) -> str:
+    """The sizes at which a condition on one axis holds, one by one up to where they repeat."""
+    curve = indicator(condition)
+    if curve is None or curve.settled + curve.period > MOST_LISTED:
+        raise CaptureError("forward differs from size to size by what has no short formula")
+    (axis,) = condition.axes
+    name = "B" if axis == BATCH else f"n{axis}"
+    first = [n for n in range(1, curve.settled + 1) if curve(n)]
+    later = [n for n in range(curve.settled + 1, curve.settled + curve.period + 1) if curve(n)]
+    rests = sorted(n % curve.period for n in later)
+    return f"{name} in {first} or ({name} > {curve.settled} and {name} % {curve.period} in {rests})"
 
 
 def around(changes: Changes, piece: Piece) -> Around | None:

@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from autofix.symbolic import SymbolicTracer
 
 RESIZES: Final = frozenset(
-    ("pad", "interpolate", "getitem", "narrow", "adaptive pool", "max pool", "average pool", "cat", "filled", "new")
+    (
+        "pad",
+        "interpolate",
+        "getitem",
+        "narrow",
+        "adaptive pool",
+        "max pool",
+        "average pool",
+        "cat",
+        "filled",
+        "new",
+    )
 )
 UNSET: Final = object()
 
@@ -159,7 +170,7 @@ class Chooser:
 
     def either(self, first: Any, *rest: Callable[[], Any]) -> Any:
         """`first or ...`, as a condition where it depends on the size."""
-        return self._chain(operator.or_, first, rest, lambda value: builtins.bool(value))
+        return self._chain(operator.or_, first, rest, bool)
 
     def both(self, first: Any, *rest: Callable[[], Any]) -> Any:
         """`first and ...`"""
@@ -210,7 +221,9 @@ class Chooser:
     def _choice(self, place: str, condition: Any, then: Any, otherwise: Any) -> Any:
         if type(then) is int and then == otherwise:
             return then
-        chosen = self.tracer.create_proxy("call_function", operator.getitem, ((otherwise, then), condition), {})
+        chosen = self.tracer.create_proxy(
+            "call_function", operator.getitem, ((otherwise, then), condition), {}
+        )
         if self.tracer.interpreter.values[-1] is UNKNOWN:
             raise Apart(place)
         return chosen
@@ -228,4 +241,3 @@ def may_run_anyway(site: Site, value: Any) -> bool:
         return site.kind == "get_attr"
     of_sizes = not isinstance(value, Tensor | Pieces) and row[0].name != "setitem"
     return of_sizes or row[0].name in RESIZES
-

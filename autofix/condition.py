@@ -95,7 +95,7 @@ def any_of(conditions: Iterable[Condition]) -> Condition:
     return Condition("any", either=tuple(itertools.chain.from_iterable(parts)))
 
 
-def all_of(truths: Iterable[Condition | bool]) -> Condition | bool:
+def all_of(truths: Iterable[Condition | bool]) -> Any:
     """The conjunction of conditions and bools."""
     uncertain = []
     for value in truths:

@@ -62,9 +62,7 @@ def _compiled(definition: ast.FunctionDef, function: FunctionType) -> CodeType |
     if owner and owner != ["<locals>"]:  # private names are written with the class in front
         inner = _at(definition, ast.ClassDef(owner[0], [], [], [definition], []))
     closed = [ast.arg(name) for name in code.co_freevars if name != "__class__"]
-    outer = ast.FunctionDef(
-        "_outer", ast.arguments([], closed, None, [], [], None, []), [inner], []
-    )
+    outer = ast.FunctionDef("_outer", ast.arguments([], closed, None, [], [], None, []), [inner], [])
     tree = ast.Module([_at(definition, outer)], [])
     module = compile(tree, code.co_filename, "exec", code.co_flags & _FUTURE, dont_inherit=True)
     new = next((c for c in _nested(module) if c.co_name == code.co_name), None)
@@ -147,14 +145,17 @@ class _Converter(ast.NodeTransformer):
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         return node
 
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef  # type: ignore[assignment]
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
+        return node
 
     def _returning(self, node: ast.If, otherwise: Sequence[ast.stmt]) -> list[ast.stmt] | None:
         """`if test: return a` before `return b`, as a choice of what is returned."""
         sides = [[*side[:-1], _stored(side[-1])] for side in (node.body, otherwise)]
-        trial = copy.deepcopy([node.test, *sides])
-        test = self.visit(trial[0])
-        body, rest = self.block(trial[1]), self.block(trial[2])
+        test = self.visit(copy.deepcopy(node.test))
+        body, rest = (self.block(copy.deepcopy(side)) for side in sides)
         if not (self._only_assigns(body) and self._only_assigns(rest)):
             return None
         names = _assigned([*sides[0], *sides[1]])
@@ -203,7 +204,8 @@ def _returns(body: Sequence[ast.stmt]) -> bool:
 def _stored(statement: ast.stmt) -> ast.stmt:
     assert isinstance(statement, ast.Return)
     value = statement.value or ast.Constant(None)
-    return _at(statement, ast.Assign([ast.Name(RETURNED, ast.Store())], value))
+    stored: ast.stmt = _at(statement, ast.Assign([ast.Name(RETURNED, ast.Store())], value))
+    return stored
 
 
 def _is_local(target: ast.expr) -> bool:
@@ -238,9 +240,7 @@ def _exchange(method: str, names: Sequence[str]) -> ast.stmt:
 
 
 def _ask(method: str, *arguments: ast.expr) -> ast.Call:
-    return ast.Call(
-        ast.Attribute(ast.Name(CHOICE, ast.Load()), method, ast.Load()), list(arguments), []
-    )
+    return ast.Call(ast.Attribute(ast.Name(CHOICE, ast.Load()), method, ast.Load()), list(arguments), [])
 
 
 def _locals() -> ast.expr:

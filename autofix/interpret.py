@@ -144,7 +144,7 @@ class Interpreter:
     ) -> None:
         if train and not self.site.trains:
             return
-        condition = self._where_called(condition)
+        condition = self._where_called(condition, silent)
         self.state(condition, code, what, needs=needs, gets=gets, silent=silent, train=train)
 
     def state(
@@ -185,7 +185,7 @@ class Interpreter:
             raise OneSided(f"{self.site.name}: the path forks on one side of an `if`")
         self.conditions.append(condition)
 
-    def _where_called(self, condition: Condition) -> Condition:
+    def _where_called(self, condition: Condition, silent: bool) -> Condition:
         """What a call on one side of an `if` requires, at the sizes at which the model itself makes it.
 
         Where that is said of sizes at once, it must hold at the others too: both sides are computed there.
@@ -196,10 +196,10 @@ class Interpreter:
         called = all_of(truth if side else negated(truth) for truth, side in truths)
         if isinstance(called, bool):
             return condition if called else ALWAYS
-        if not called.axes:
-            return any_of((~called, condition))
-        if self._never(~called, ~condition):
+        if called.axes and self._never(~called, ~condition):
             return condition
+        if silent or not called.axes:
+            return any_of((~called, condition))
         raise OneSided(f"{self.site.name}: what it requires holds on one side of an `if`")
 
     def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:

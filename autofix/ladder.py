@@ -113,16 +113,16 @@ class Followed:
         point: Mapping[int, int],
         layouts: Mapping[int, frozenset[int]] = NO_LAYOUTS,
     ) -> Piece:
-        def interpreter() -> Interpreter:
-            nonlocal latest
-            latest = made()
-            latest.layouts = layouts
-            return latest
+        tried: list[Interpreter] = []
 
-        latest = made()
+        def interpreter() -> Interpreter:
+            tried.append(made())
+            tried[-1].layouts = layouts
+            return tried[-1]
+
         try:
             with undisturbed():
-                program, latest = self._traced(self.meta, interpreter)
+                program, _ = self._traced(self.meta, interpreter)
                 found = {} if layouts or not matters(program) else apart(program, point)[0]
         except CaptureError:
             raise
@@ -132,10 +132,10 @@ class Followed:
                 raise CaptureError(
                     f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
                 ) from error
-            return refused(latest, self.meta, self.inputs, reason)
+            return refused(tried[-1], self.meta, self.inputs, reason)
         if any(found.values()):
             return self._piece(made, point, found)
-        return Piece(program, latest.meaning(), point)
+        return Piece(program, tried[-1].meaning(), point)
 
 
 def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:

@@ -119,7 +119,10 @@ class InputShapes:
 
 @dataclass(frozen=True)
 class Program:
-    """One trace of a model: its sites in execution order, and the fx graph and root they were read from."""
+    """One trace of a model: its sites in execution order, and the fx graph and root they were read from.
+
+    asked: the model's own code took one of two ways, by a size that an edit may change
+    """
 
     sites: tuple[Site, ...]
     graph: fx.Graph
@@ -127,6 +130,7 @@ class Program:
     inputs: InputShapes
     rung: str = "torch.fx"
     conditions: tuple[Any, ...] = ()
+    asked: bool = False
 
     def label(self, index: int) -> str:
         return self.sites[index].name

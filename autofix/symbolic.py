@@ -19,9 +19,9 @@ from torch import fx, nn
 
 from autofix.capture import Recorded, Tracer, caller
 from autofix.choices import Apart, Choices, may_run_anyway
-from autofix.condition import Condition, decide, equal
+from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
-from autofix.interpret import Interpreter, OneSided, TorchRaises
+from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.patches import python_on_symbols
@@ -54,14 +54,14 @@ class Symbol(Recorded):
     def __bool__(self) -> bool:
         value = self.value
         if isinstance(value, Condition):
-            return self.tracer.decide(value)
+            return self.tracer.decide(value, self.node)
         if isinstance(value, Size | Joint):
-            return not self.tracer.decide(equal(value, 0))
+            return not self.tracer.decide(equal(value, 0), self.node)
         raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
 
     def __index__(self) -> int:
         if isinstance(self.value, Condition):
-            return int(self.tracer.decide(self.value))
+            return int(self.tracer.decide(self.value, self.node))
         return self.tracer.pinned(self.value, self.node.name)
 
     __int__ = __index__
@@ -152,6 +152,7 @@ class SymbolicTracer(Tracer):
         self.index: dict[fx.Node, int] = {}
         self.evaluating = False
         self.forked: set[CodeType] = set()  # the model's own code that took one of two paths
+        self.asked = False  # of what an edit may change, so that the path may be another one after it
         self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
@@ -222,27 +223,46 @@ class SymbolicTracer(Tracer):
         self.interpreter.conditions.append(equal(value, number))
         return number
 
-    def decide(self, condition: Condition) -> bool:
+    def decide(self, condition: Condition, node: fx.Node) -> bool:
         """The side that the model's own code takes, where it asks."""
         known = len(self.interpreter.conditions)
-        holds = self.interpreter.decide(condition)
-        if len(self.interpreter.conditions) > known:
+        holds, editable = self.interpreter.decide(condition), self._editable(node)
+        forks = len(self.interpreter.conditions) > known
+        if forks:
             self._forks(condition)
+        if forks or editable:
             self.forked.add(caller().code)
+        self.asked = self.asked or editable
         return holds
+
+    def _editable(self, node: fx.Node) -> bool:
+        """Whether a value is computed from something that has hyperparameters which a repair may change."""
+        queue, seen = [node], set[fx.Node]()
+        while queue:
+            one = queue.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            row = row_of(self.sites[self.index[one]]) if one.op.startswith("call") else None
+            if row is not None and row[0].knobs:
+                return True
+            queue += one.all_input_nodes
+        return False
 
     def _forks(self, condition: Condition) -> None:
         if self.sides:
             raise OneSided(f"the path forks on one side of an `if`, by {condition.relation}")
 
     def uncertain(self, value: Any) -> Symbol | None:
-        """A value as a condition, where it holds at some sizes and not at others, and both can be recorded."""
+        """A value as a condition on sizes of which both sides can be recorded.
+
+        One that holds at every size counts too: it may not after an edit.
+        """
         truth = self.truth_of(value)
-        if not isinstance(truth, fx.Proxy) or self.interpreter.raises:
+        if type(truth) is not Symbol or self.interpreter.raises:
             return None
         condition = truth.value
-        settled = decide(condition, self.interpreter.box).holds or decide(~condition, self.interpreter.box).holds
-        return None if settled or condition.divides_by else truth
+        return truth if condition.axes and not condition.divides_by else None
 
     def truth_of(self, value: Any) -> Any:
         """A condition on sizes, or a bool; None for anything else."""
@@ -310,5 +330,6 @@ def symbolic_program(
             continue
         if not choices.learn(tracer.forked):
             break
-    program = Program(tuple(tracer.sites), graph, meta, inputs, "sizes followed through the model's Python")
+    rung = "sizes followed through the model's Python"
+    program = Program(tuple(tracer.sites), graph, meta, inputs, rung, asked=tracer.asked)
     return program, tracer.interpreter

@@ -47,10 +47,11 @@ def clamped(call: Call, n: Dim, bound: Dim) -> Dim:
 
 def from_start(call: Call, n: Dim, position: Dim) -> Dim:
     """A position as one that counts from the start: n is added where it is negative."""
+    if isinstance(position, int):
+        return position if position >= 0 else n + position
     if isinstance(position, Size | Joint) and isinstance(n, int | Size | Joint):
         return position + n * smaller(larger(-position, 0), 1)
-    negative = position < 0 if isinstance(position, int) else not call.decide(at_least(position, 0))
-    return n + position if negative else position
+    return call.choose(at_least(position, 0), position, n + position)
 
 
 def in_range(call: Call, n: Dim, index: Dim) -> None:

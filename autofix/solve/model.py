@@ -43,7 +43,6 @@ class RepairModel:
         for choice in self.choices:
             self.by_key.setdefault(choice.group.key, []).append(choice)
         self.feasible = True
-        self.exact = True
         try:
             for sample in samples:
                 self.add(sample)
@@ -205,9 +204,9 @@ class _Reader(Interpreter):
         return self.owner.builder.choose(condition, then, otherwise)
 
     def decide(self, condition: Condition) -> bool:
-        parts = condition.either or (condition,)
-        if all(isinstance(side, int) for part in parts for side in (part.left, part.right)):
-            return bool(condition.at({}))
+        truth = self.owner.builder.truth(condition)
+        if isinstance(truth, bool):
+            return truth
         raise Unmodelled("the path depends on a size that is being searched for")
 
 

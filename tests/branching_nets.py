@@ -1,0 +1,211 @@
+"""Networks that mend their sizes with an `if`, as people write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class UNet(nn.Module):
+    """Down and up again; subclasses say how an upsampled map is made to fit its skip."""
+
+    def __init__(self, levels: int = 3, nd: int = 2) -> None:
+        super().__init__()
+        convolution: Any = getattr(nn, f"Conv{nd}d")
+        transposed: Any = getattr(nn, f"ConvTranspose{nd}d")
+        self.first = convolution(1, 2, 3, padding=1)
+        self.pool: Any = getattr(nn, f"MaxPool{nd}d")(2)
+        self.downs = nn.ModuleList(convolution(2, 2, 3, padding=1) for _ in range(levels))
+        self.ups = nn.ModuleList(transposed(2, 2, 2, 2) for _ in range(levels))
+        self.convs = nn.ModuleList(convolution(4, 2, 3, padding=1) for _ in range(levels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [self.first(x)]
+        for down in self.downs:
+            skips.append(down(self.pool(skips[-1])))
+        x = skips.pop()
+        for up, conv in zip(self.ups, self.convs, strict=True):
+            skip, x = skips.pop(), up(x)
+            x = conv(torch.cat(self.fitted(skip, x), 1))
+        return x
+
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        raise NotImplementedError
+
+
+class Whole(UNet):
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        if x.shape != skip.shape:
+            x = F.interpolate(x, size=skip.shape[2:], mode="nearest")
+        return [skip, x]
+
+
+class Returned(UNet):
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        if x.size()[2:] == skip.size()[2:]:
+            return [skip, x]
+        return [skip, F.interpolate(x, skip.shape[2:])]
+
+
+class Ternary(UNet):
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        rows, columns = skip.shape[-2:]
+        x = F.pad(x, (0, 0, 0, 1)) if x.shape[-2] < rows else x
+        return [skip, x if not x.shape[-1] < columns else F.pad(x, (1, 0))]
+
+
+class EachAxis(UNet):
+    """MONAI's BasicUNet: amounts in a list, axis by axis."""
+
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        axes = x.dim() - 2
+        pads = [0] * (2 * axes)
+        for axis in range(axes):
+            if skip.shape[-axis - 1] != x.shape[-axis - 1]:
+                pads[2 * axis + 1] = 1
+        return [skip, F.pad(x, pads, "replicate")]
+
+
+class Difference(UNet):
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        rows, columns = skip.size(2) - x.size(2), skip.size(3) - x.size(3)
+        if rows > 0 or columns > 0:
+            x = F.pad(x, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
+        return [skip, x]
+
+
+class Truth(UNet):
+    """A difference that is true where it is not 0."""
+
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        short = skip.shape[2] - x.shape[2]
+        if short:
+            x = F.pad(x, (0, 0, short, 0))
+        return [skip[..., : x.shape[3]], x]
+
+
+class Cropped(UNet):
+    """The skip gives way; `elif`, and `all` over the axes."""
+
+    def fitted(self, skip: Tensor, x: Tensor) -> list[Tensor]:
+        if all(a == b for a, b in zip(x.shape[2:], skip.shape[2:], strict=True)):
+            pass
+        elif any(a > b for a, b in zip(skip.shape[2:], x.shape[2:], strict=True)):
+            skip = skip[:, :, : x.shape[2], : x.shape[3]]
+        return [skip, x]
+
+
+class Same(nn.Module):
+    """'Same' padding as TensorFlow does it, of a strided chain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(1, 1, (3, 5), (2, 3)) for _ in range(4))
+        self.last = nn.Conv2d(1, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            rows, columns = x.size()[-2:]
+            more = max((-(-rows // 2) - 1) * 2 + 3 - rows, 0)
+            wide = max((-(-columns // 3) - 1) * 3 + 5 - columns, 0)
+            if more > 0 or wide > 0:
+                x = F.pad(x, [wide // 2, wide - wide // 2, more // 2, more - more // 2])
+            x = conv(x)
+        return self.last(x)
+
+
+class Even(nn.Module):
+    """Odd inputs are cut or padded, by a counter and two branches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 2, 3, 2)
+        self.up = nn.ConvTranspose1d(2, 1, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        extra = 0
+        if x.shape[2] % 2 == 0:
+            extra += 1
+            x = F.pad(x, (0, 1))
+        else:
+            x = x[..., 2:]
+        return self.up(self.conv(x)) + x[..., : x.shape[2] + extra * 0]
+
+
+MERGED = [
+    (Whole(), (1, 1, "H", "W")),
+    (Whole(2, 3), (1, 1, "D", "H", "W")),
+    (Returned(), (1, 1, "H", "W")),
+    (Ternary(), (1, 1, "H", "W")),
+    (EachAxis(), (1, 1, "H", "W")),
+    (EachAxis(2, 3), (1, 1, "D", "H", "W")),
+    (EachAxis(5, 1), (1, 1, "L")),
+    (Difference(), (1, 1, "H", "W")),
+    (Truth(), (1, 1, "H", "W")),
+    (Cropped(), (1, 1, "H", "W")),
+    (Same(), (1, 1, "H", "W")),
+    (Even(), (1, 1, "L")),
+]
+
+
+class Apart(nn.Module):
+    """An `if` whose sides cannot both be recorded, for the reason that the method is named after."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+        self.conv, self.norm = nn.Conv1d(1, 1, 3), nn.BatchNorm1d(1)
+        self.drop, self.seen = nn.Dropout(0.5), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.conv(getattr(self, self.why)(x, x.shape[2] > 12))
+        return result
+
+    def a_layer_with_weights(self, x: Tensor, long: bool) -> Any:
+        return self.norm(x) if long else x
+
+    def a_random_layer(self, x: Tensor, long: bool) -> Any:
+        if long:
+            x = self.drop(x)
+        return x
+
+    def one_side_may_be_refused(self, x: Tensor, long: bool) -> Any:
+        return F.max_pool1d(x, 9) if long else x
+
+    def a_list_that_grows(self, x: Tensor, long: bool) -> Any:
+        found = [x]
+        if long:
+            found.append(x)
+        return torch.cat(found)
+
+    def in_place(self, x: Tensor, long: bool) -> Any:
+        x = x * 2
+        if long:
+            x += 1.0
+        return x
+
+    def another_number_of_dimensions(self, x: Tensor, long: bool) -> Any:
+        return x if long else x[0]
+
+    def no_common_formula(self, x: Tensor, long: bool) -> Any:
+        return x[..., ::2] if x.shape[2] % 3 == 0 else x
+
+    def a_name_without_a_value(self, x: Tensor, long: bool) -> Any:
+        if long:
+            late = x
+        return late if long else x
+
+    def an_attribute(self, x: Tensor, long: bool) -> Any:
+        self.seen = 0
+        if long:
+            self.seen = 1
+        return x[..., 3:] if self.seen else x
+
+    def a_number_that_is_divided_by(self, x: Tensor, long: bool) -> Any:
+        return F.pad(x, (0, 1)) if 20 // (x.shape[2] - 7) > 3 else x
+
+
+APART = tuple(name for name in vars(Apart) if not name.startswith("_") and name != "forward")
