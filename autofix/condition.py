@@ -63,6 +63,8 @@ class Condition:
         return replace(self, relation=relation if relation != self.relation else f"not {relation}")
 
 
+NEVER: Final = Condition("==", 0, 1)
+
 _TEST: dict[str, Callable[[Any, Any], Any]] = {
     ">=": lambda a, b: a >= b,
     "==": lambda a, b: a == b,
@@ -89,7 +91,8 @@ def divides(divisor: Dim, number: Dim) -> Condition:
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
-    return Condition("any", either=tuple(conditions))
+    either = tuple(conditions)
+    return either[0] if len(either) == 1 else Condition("any", either=either)
 
 
 @lru_cache(maxsize=1 << 14)

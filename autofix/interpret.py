@@ -16,7 +16,7 @@ import torch
 from autofix import curve as curves
 from autofix import ops
 from autofix.changes import Changes, Key, key_maker
-from autofix.condition import Box, Condition, decide, indicator
+from autofix.condition import NEVER, Box, Condition, decide, indicator
 from autofix.curve import Curve, CurveTooLong
 from autofix.fault import Code
 from autofix.insertion import CropBack, Insertion, RoundUp
@@ -203,9 +203,6 @@ def interpret(
     for site in program.sites:
         interpreter.step(site)
     return interpreter.meaning()
-
-
-NEVER = Condition("==", 0, 1)
 
 
 def _evaluate(run: Interpreter, site: Site) -> Any:

@@ -11,13 +11,13 @@ from torch import nn
 from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box
+from autofix.condition import NEVER, Box
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows
 from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined
-from autofix.interpret import NEVER, Interpreter, Meaning, Requirement
+from autofix.interpret import Interpreter, Meaning, Requirement
 from autofix.layout import apart, matters
 from autofix.meta import meta_inputs, to_meta, undisturbed
 from autofix.ops.base import Tensor
