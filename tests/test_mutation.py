@@ -9,7 +9,7 @@ import pytest
 import torch
 from mutation_equivalents import EQUIVALENT
 
-SAMPLED = 120
+SAMPLED = 400
 
 
 @pytest.fixture(autouse=True, scope="module")
