@@ -65,6 +65,9 @@ class Condition:
         return replace(self, relation=relation if relation != self.relation else f"not {relation}")
 
 
+ALWAYS: Final = Condition("==", 0, 0)
+NEVER: Final = Condition("==", 0, 1)
+
 _TEST: dict[str, Callable[[Any, Any], Any]] = {
     ">=": lambda a, b: a >= b,
     "==": lambda a, b: a == b,
@@ -91,8 +94,9 @@ def divides(divisor: Dim, number: Dim) -> Condition:
 
 
 def any_of(conditions: Iterable[Condition]) -> Condition:
-    parts = (c.either if c.relation == "any" else (c,) for c in conditions)
-    return Condition("any", either=tuple(itertools.chain.from_iterable(parts)))
+    """One of several; one of which is one of several itself counts as those."""
+    either = [part for one in conditions for part in (one.either if one.relation == "any" else (one,))]
+    return either[0] if len(either) == 1 else Condition("any", either=tuple(either))
 
 
 def all_of(truths: Iterable[Condition | bool]) -> Any:
@@ -103,7 +107,7 @@ def all_of(truths: Iterable[Condition | bool]) -> Any:
             uncertain.append(~value)
         elif not value:
             return False
-    return ~any_of(uncertain) if len(uncertain) > 1 else ~uncertain[0] if uncertain else True
+    return ~any_of(uncertain) if uncertain else True
 
 
 def negated(truth: Condition | bool) -> Condition | bool:
@@ -118,10 +122,6 @@ def conjunctions(condition: Condition) -> list[tuple[Condition, ...]]:
         every = itertools.product(*(conjunctions(~part) for part in condition.either))
         return [tuple(itertools.chain(*chosen)) for chosen in every]
     return [(condition,)]
-
-
-ALWAYS: Final = Condition("==", 0, 0)
-NEVER: Final = Condition("==", 0, 1)
 
 
 @lru_cache(maxsize=1 << 14)

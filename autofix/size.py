@@ -165,6 +165,12 @@ def is_dim(value: Any) -> bool:
     return isinstance(value, int | Size | Joint) or hasattr(value, "larger")
 
 
+def identical(left: Dim, right: Dim) -> bool:
+    """Whether two dimensions are the same function of the input size; an expression is only like itself."""
+    known = int | Size | Joint
+    return left is right or (isinstance(left, known) and isinstance(right, known) and left == right)
+
+
 def axes(dim: Dim) -> frozenset[int]:
     """The input axes a dimension depends on."""
     if isinstance(dim, Size):

@@ -25,7 +25,7 @@ import torch
 from mutation_equivalents import EQUIVALENT
 
 from autofix import ops
-from autofix.analyse import Analysis, analyse, everything, follow_program
+from autofix.analyse import Analysis
 from autofix.capture import capture_plain
 from autofix.errors import CaptureError
 from autofix.meta import to_meta
@@ -61,33 +61,48 @@ def mutants(file: str) -> Iterator[Mutant]:
     tree = ast.parse((OPS / f"{file}.py").read_text())
     for owner, function in _functions(tree):
         path = f"{file}:{owner}{function.name}"
-        for spot in _spots(function):
+        for spot, around in _spots(function):
             for replacement in _replacements(spot):
-                yield _mutant(path, tree, function, spot, replacement)
+                yield _mutant(path, tree, function, spot, replacement, around)
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Those that take something: what has no parameters asks torch, or lists names."""
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and (node.args.args or node.args.vararg):
             yield "", node
         elif isinstance(node, ast.ClassDef):
             yield from ((f"{node.name}.", part) for part in node.body if isinstance(part, ast.FunctionDef))
 
 
-def _spots(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """What may be changed: not messages, nor the numbers and words that only describe a requirement."""
-    queue: list[ast.AST] = list(reversed(function.body))
+def _spots(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """What may be changed, and the expression that it is named by.
+
+    Not messages, nor what describes a requirement or is required silently.
+    """
+    queue: list[tuple[ast.AST, ast.AST]] = [(node, node) for node in reversed(function.body)]
     while queue:
-        node = queue.pop()
+        node, around = queue.pop()
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.AnnAssign | ast.FunctionDef):
             continue
-        yield node
-        if isinstance(node, ast.Call) and _calls(node) == "require":
-            queue.extend(reversed(node.args[:1]))
-            if any(word.arg == "silent" for word in node.keywords):
-                queue.pop()
-            continue
-        queue.extend(reversed(list(ast.iter_child_nodes(node))))
+        yield node, around if isinstance(node, ast.Constant) else node
+        if not isinstance(node, ast.UnaryOp):
+            around = node
+        queue.extend((part, around) for part in reversed(list(_parts(node))))
+
+
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
+    match node:
+        case ast.Call() if _calls(node) == "not_vanished" or _silent(node):
+            return
+        case ast.Call() if _calls(node) == "require":
+            yield node.args[0]
+        case _:
+            yield from ast.iter_child_nodes(node)
+
+
+def _silent(call: ast.Call) -> bool:
+    return _calls(call) == "require" and any(word.arg == "silent" for word in call.keywords)
 
 
 def _calls(node: ast.Call) -> str:
@@ -140,26 +155,30 @@ def _negative(node: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.USub(), node)
 
 
-def _mutant(path: str, tree: ast.Module, function: ast.AST, spot: ast.AST, replacement: ast.AST) -> Mutant:
+def _mutant(
+    path: str, tree: ast.Module, function: ast.AST, spot: ast.AST, replacement: ast.AST, around: ast.AST
+) -> Mutant:
+    kept, line = _lines(tree), getattr(spot, "lineno", 0)
+    changed = _replaced(function, spot, replacement)
+    whole = ast.fix_missing_locations(ast.Module([*kept, changed], []))
+    code = _code_of(compile(whole, path, "exec"), changed.name)
+    after = replacement if around is spot else _replaced(around, spot, replacement)
+    return Mutant(path, line, ast.unparse(around), ast.unparse(after), code)
+
+
+def _replaced(whole: ast.AST, spot: ast.AST, replacement: ast.AST) -> Any:
+    """A copy with another node in one spot."""
+
     class Replace(ast.NodeTransformer):
         def visit(self, node: ast.AST) -> Any:
             return replacement if node is spot else self.generic_visit(node)
 
-    kept, line = _lines(tree), getattr(spot, "lineno", 0)
-    changed = Replace().visit(_shallow(function, spot))
-    whole = ast.fix_missing_locations(ast.Module([*kept, changed], []))
-    code = _code_of(compile(whole, path, "exec"), changed.name)
-    return Mutant(path, line, ast.unparse(spot), ast.unparse(replacement), code)
+    return Replace().visit(copy.deepcopy(whole, {id(spot): spot}))
 
 
 def _lines(tree: ast.Module) -> list[ast.stmt]:
     """The file's `from __future__` imports, which change how a function is compiled."""
     return [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-
-
-def _shallow(function: ast.AST, spot: ast.AST) -> Any:
-    """A copy of the function that holds the very node to replace."""
-    return copy.deepcopy(function, {id(spot): spot})
 
 
 def _code_of(module: CodeType, name: str) -> CodeType:
@@ -170,6 +189,7 @@ def _code_of(module: CodeType, name: str) -> CodeType:
 class Case:
     """A sample, traced once."""
 
+    sample: str
     model: test_ops.Of1
     inputs: InputShapes
     programs: tuple[Program, Program]
@@ -182,11 +202,18 @@ class Case:
         return [(*each, test_ops.happens(self.model, self.inputs, *each)) for each in every]
 
     def noticed(self) -> bool:
-        """Whether the rules, as they are now, say something else than torch."""
+        """Whether the rules, as they are now, say something else than torch or the sample itself."""
         try:
-            return self._differs()
+            if self.sample in test_ops.UNMODELLED:
+                return not self.analysis().unmodelled
+            return self._unsound() if self.sample in test_ops.SOUND else self._differs()
         except Exception:
             return True
+
+    def _unsound(self) -> bool:
+        sound, said = self.analysis().evaluating.sound, test_ops.SOUND[self.sample]
+        accepted = (point for training, point, real in self.real if real and not training)
+        return any(sound.at(point) != test_ops.is_sound(self.inputs, said, point) for point in accepted)
 
     def _differs(self) -> bool:
         for training, point, real in self.real:
@@ -199,10 +226,14 @@ class Case:
             test_ops.predicted(analysis, training, point) != real for training, point, real in self.real
         )
 
+    def foretold(self) -> list[Any]:
+        """The outputs by the rules as they are now."""
+        analysis = self.analysis()
+        return [test_ops.predicted(analysis, False, point) for point in test_ops.points(self.inputs)]
+
     def analysis(self) -> Analysis:
         """By the rules as they are now."""
-        box = everything(len(self.inputs.axes))
-        return analyse(follow_program(self.programs, box), self.inputs, box, dict.fromkeys(box, 8))
+        return test_ops.analysed(self.programs, self.inputs)
 
 
 @cache
@@ -211,7 +242,7 @@ def case(sample: str) -> Case:
     with warnings.catch_warnings(action="ignore"):
         model, inputs = test_ops.build(sample)
         capture = capture_plain(to_meta(model), inputs)
-    return Case(model, inputs, (capture.evaluating, capture.training))
+    return Case(sample, model, inputs, (capture.evaluating, capture.training))
 
 
 @cache
@@ -219,7 +250,7 @@ def samples_by_function() -> dict[CodeType, list[str]]:
     """For each function of the rules, the samples that run it."""
     found: dict[CodeType, list[str]] = {}
     folder = str(OPS)
-    for _, sample in test_ops.SAMPLES:
+    for sample in (*(sample for _, sample in test_ops.SAMPLES), *test_ops.SOUND, *test_ops.UNMODELLED):
         seen: set[CodeType] = set()
 
         def note(frame: Any, event: str, argument: object, seen: set[CodeType] = seen) -> None:
@@ -232,7 +263,7 @@ def samples_by_function() -> dict[CodeType, list[str]]:
             continue  # test_ops.py says so
         sys.setprofile(note)
         try:
-            one.analysis()
+            one.foretold()
         finally:
             sys.setprofile(None)
         for code in seen:

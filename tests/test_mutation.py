@@ -9,8 +9,7 @@ import pytest
 import torch
 from mutation_equivalents import EQUIVALENT
 
-FILES = ("formula", "window", "pool", "pad", "unfold")
-SAMPLED = 60
+SAMPLED = 400
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,8 +21,8 @@ def one_thread() -> Iterator[None]:
 
 
 def test_mutants_are_noticed() -> None:
-    """Evenly spread over the files; `python tests/mutation.py` tries all, of every file."""
-    chosen = mutation.every(FILES)
+    """Evenly spread over the files; `python tests/mutation.py` tries all."""
+    chosen = mutation.every()
     chosen = chosen[:: len(chosen) // SAMPLED]
     survivors = [mutant.name for mutant in chosen if not mutant.equivalent and mutation.survives(mutant)]
     assert not survivors

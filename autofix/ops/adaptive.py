@@ -81,7 +81,7 @@ register(
         name: getattr(m, name) for name in ("output_size", "return_indices") if hasattr(m, name)
     },
     samples=(
-        "nn.AdaptiveAvgPool1d(3) @ 2,3,H",
+        "nn.AdaptiveAvgPool1d(3)(x[..., 4:]) @ 2,3,H",
         "nn.AdaptiveAvgPool2d((2, 5)) @ 2,3,H,W",
         "nn.AdaptiveAvgPool2d((None, 4)) @ 2,3,H,W",
         "nn.AdaptiveMaxPool2d((3, None)) @ 3,H,W",
@@ -90,6 +90,10 @@ register(
         "F.adaptive_avg_pool2d(x, (x.shape[2] - 2, 3)) @ 2,3,H,W",
         "F.adaptive_max_pool1d(x, 4, return_indices=True)[1] @ 2,3,H",
         "F.adaptive_avg_pool3d(x, (2, None, 3)) @ 2,3,D,H,W",
+        (
+            "(lambda p: F.max_unpool2d(p[0], p[1], 2))"
+            "(F.adaptive_max_pool2d(x, (3, 2), return_indices=True)) @ 2,3,H,W"
+        ),
     ),
 )
 register(
@@ -109,5 +113,7 @@ register(
         "nn.FractionalMaxPool2d((3, 2), output_ratio=(0.5, 0.8)) @ 2,3,H,W",
         "nn.FractionalMaxPool3d((1, 2, 3), output_size=(2, 3, 4)) @ 2,3,D,H,W",
         "F.fractional_max_pool2d(x, 2, output_ratio=(0.4, 0.8), return_indices=True)[1] @ 2,3,H,W",
+        "F.fractional_max_pool2d(x, (2, 3), (x.shape[2] - 4, x.shape[3] - 3)) @ 2,3,H,W",
+        "F.fractional_max_pool2d(x[:, :, 3:], 1, (0, x.shape[3])) @ 2,3,H,W",
     ),
 )

@@ -92,7 +92,10 @@ register(
     ),
 )
 register(
-    "softmax2d", softmax2d, (nn.Softmax2d,), samples=("nn.Softmax2d() @ 2,3,H,W", "nn.Softmax2d() @ 2,H")
+    "softmax2d",
+    softmax2d,
+    (nn.Softmax2d,),
+    samples=("nn.Softmax2d() @ 2,3,H,W", "nn.Softmax2d() @ 3,H,W", "nn.Softmax2d() @ 2,H"),
 )
 register(
     "cumulative sum",
@@ -110,7 +113,11 @@ register(
     "topk",
     top,
     functions_and_methods("topk"),
-    samples=("x.topk(4, dim=2)[0] @ 2,3,H,W", "torch.topk(x, 3).indices @ 2,3,H,W"),
+    samples=(
+        "x.topk(4, dim=2)[0] @ 2,3,H,W",
+        "torch.topk(x, 3).indices @ 2,3,H,W",
+        "x.sum().topk(x.shape[1])[0] @ 2,H",
+    ),
 )
 register(
     "sort",
@@ -123,5 +130,10 @@ register(
     "diff",
     difference,
     functions_and_methods("diff"),
-    samples=("torch.diff(x, dim=2) @ 2,3,H,W", "x.diff(3, -1) @ 2,3,H,W"),
+    samples=(
+        "torch.diff(x, dim=2) @ 2,3,H,W",
+        "x.diff(3, -1) @ 2,3,H,W",
+        "x.diff() @ H",
+        "x.sum().diff() @ H",
+    ),
 )

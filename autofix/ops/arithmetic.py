@@ -42,8 +42,7 @@ def _sequence(name: str, left: Any, right: Any = None) -> Any:
         return left * right
     if not both or name not in ("eq", "ne"):
         raise Unmodelled(f"{name} of a shape")
-    pairs = zip(left, right, strict=True) if len(left) == len(right) else [(0, 1)]
-    same = all_of(number("eq", a, b) for a, b in pairs)
+    same = len(left) == len(right) and all_of(number("eq", a, b) for a, b in zip(left, right, strict=True))
     return same if name == "eq" else negation(same)
 
 
@@ -101,7 +100,7 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def _shift(a: Any, b: Any, apply: Callable[[Any, int], Any]) -> Any:
-    if not (_whole(a) and isinstance(b, int) and b >= 0):
+    if not (_whole(a) and isinstance(b, int)):
         raise NotExactError("only a size shifted by a fixed number of bits")
     return apply(a, 1 << b)
 

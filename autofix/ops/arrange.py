@@ -10,19 +10,16 @@ import torch
 
 from autofix.condition import any_of, at_least, equal
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
-from autofix.ops.factor import identical
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, listed, register, spread
 from autofix.ops.reshape import is_inferred, sizes_of
-from autofix.size import Dim, product
+from autofix.size import Dim, identical, product
 
 
 def axes_of(dims: Sequence[Any], rank: int) -> tuple[int, ...]:
     """The dimensions of `permute(0, 2, 1)` and `permute((0, 2, 1))` as distinct indices."""
-    if len(dims) == 1 and isinstance(dims[0], tuple | list):
-        dims = dims[0]
-    axes = tuple(axis_of(dim, rank) for dim in dims)
+    axes = tuple(axis_of(dim, rank) for dim in spread(dims))
     if len(set(axes)) != len(axes):
-        raise Refused(f"repeated dimension in {tuple(dims)}")
+        raise Refused(f"repeated dimension in {axes}")
     return axes
 
 
@@ -45,8 +42,6 @@ def transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def matrix_transpose(call: Call, input: Tensor) -> Tensor:
     """torch.adjoint, Tensor.mT, Tensor.mH."""
-    if input.ndim < 2:
-        raise Refused("a matrix transpose of fewer than 2 dimensions")
     return transpose(call, input, -2, -1)
 
 
@@ -147,11 +142,9 @@ def contiguous(call: Call, input: Tensor, memory_format: Any = None) -> Tensor:
 
 def roll(call: Call, input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """torch.roll."""
-    count = [len(value) if isinstance(value, tuple | list) else 1 for value in (shifts, dims)]
-    if dims is not None and count[0] != count[1]:
-        raise Refused(f"roll() with {count[0]} shifts and {count[1]} dimensions")
-    for dim in () if dims is None else dims if isinstance(dims, tuple | list) else (dims,):
-        axis_of(dim, input.ndim)
+    axes = [axis_of(dim, input.ndim) for dim in listed(dims)] if dims else [None]  # all of them as one
+    if len(listed(shifts)) != len(axes):
+        raise Refused(f"roll() with {len(listed(shifts))} shifts and {len(axes)} dimensions")
     return input
 
 
@@ -255,6 +248,7 @@ register(
         "x.repeat(2, 1, 3, 2) @ 3,H,W",
         "x.repeat((1, x.shape[2], 1)) @ 2,3,H",
         "x.repeat(2, 2) @ 2,3,H",
+        "x.repeat(x.shape[2] - 4, 2, 1) @ 2,3,H",
     ),
 )
 register(
@@ -274,7 +268,13 @@ register(
     "roll",
     roll,
     (torch.roll, "roll"),
-    samples=("x.roll((1, -2), (2, 3)) @ 2,3,H,W", "torch.roll(x, 3) @ 2,3,H"),
+    samples=(
+        "x.roll((1, -2), (2, 3)) @ 2,3,H,W",
+        "torch.roll(x, 3) @ 2,3,H",
+        "torch.roll(x, 2, -1) @ 2,3,H",
+        "x.roll((1, 2)) @ 2,H",
+        "x.roll(1, (0, 2)) @ 2,3,H",
+    ),
 )
 register(
     "flip", flip, (torch.flip, "flip"), samples=("x.flip(2, 3) @ 2,3,H,W", "torch.flip(x, (-1,)) @ 2,3,H,W")

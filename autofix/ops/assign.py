@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+from itertools import dropwhile
 from typing import Any
 
-from autofix.ops.base import Call, Tensor, Unmodelled, register
+from autofix.fault import Code
+from autofix.ops.base import Call, Tensor, Unmodelled, register, same_number
 from autofix.ops.index import Integers, getitem
 from autofix.ops.join import broadcast_into
+from autofix.size import identical
 
 
 def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
@@ -19,9 +22,7 @@ def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
         return
     target = getitem(call, input, index)
     if isinstance(value, Tensor):
-        given = list(value.shape)
-        while len(given) > target.ndim and isinstance(given[0], int) and given[0] == 1:
-            given.pop(0)
+        given = dropwhile(lambda n: identical(n, 1), value.shape)
         broadcast_into(call, target.shape, tuple(given))
 
 
@@ -29,7 +30,8 @@ def _masked(call: Call, input: Tensor, mask: Tensor, value: Any) -> None:
     """x[mask] = number, with a mask of x's own shape."""
     if isinstance(value, Tensor) or mask.ndim != input.ndim:
         raise Unmodelled("assignment of a tensor, or of a part, by a mask")
-    broadcast_into(call, mask.shape, input.shape)
+    for mine, theirs in zip(input.shape, mask.shape, strict=True):
+        same_number(call, theirs, mine, Code.JOIN, "the mask has the shape of the tensor")
 
 
 register(
@@ -41,6 +43,6 @@ register(
         "(lambda y: (setitem(y, (slice(None), slice(None), slice(1, -1)), x), y)[1])(x * 1) @ 2,3,H",
         "(lambda z: (setitem(z, (slice(None), slice(None, 4)), y), z)[1])(x * 1) @ 2,6,H ; 1,2,4,W",
         "(lambda z: (setitem(z, (slice(None), slice(None), 3), y), z)[1])(x * 1) @ 2,6,H ; 6",
-        "(lambda y: (setitem(y, y > 0, 0.0), y)[1])(x * 1) @ 2,3,H",
+        "(lambda z: (setitem(z, y > 0, 0.0), z)[1])(x * 1) @ 2,6,H ; 2,6,W",
     ),
 )

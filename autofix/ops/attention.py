@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -9,15 +10,13 @@ from torch import nn
 
 from autofix.condition import divides, equal
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, register, same_features, same_number
-from autofix.ops.factor import identical
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, numel, register, same_features, same_number
 from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Dim
 
 
 def _same(call: Call, left: Dim, right: Dim, what: str) -> None:
-    if not identical(left, right):
-        same_number(call, left, right, Code.JOIN, what)
+    same_number(call, left, right, Code.JOIN, what)
 
 
 def scaled_dot_product_attention(
@@ -36,23 +35,21 @@ def scaled_dot_product_attention(
         raise Refused("attention over tensors with fewer than 2 dimensions")
     _same(call, key.shape[-1], query.shape[-1], "query and key have the same width")
     _same(call, value.shape[-2], key.shape[-2], "key and value have the same length")
-    heads = _grouped_heads(call, query, key, value) if enable_gqa else ()
-    lead = query.shape[:-2] if heads else broadcast(call, query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    grouped = (_grouped_heads(call, query, key, value),) if enable_gqa else ()
+    end = -2 - len(grouped)
+    lead = (*broadcast(call, query.shape[:end], key.shape[:end], value.shape[:end]), *grouped)
     if isinstance(attn_mask, Tensor):
         broadcast_into(call, (*lead, query.shape[-2], key.shape[-2]), attn_mask.shape)
     return Tensor((*lead, query.shape[-2], value.shape[-1]))
 
 
-def _grouped_heads(call: Call, query: Tensor, key: Tensor, value: Tensor) -> tuple[Dim, ...]:
+def _grouped_heads(call: Call, query: Tensor, key: Tensor, value: Tensor) -> Dim:
     """With enable_gqa, the heads of the query are a multiple of those of key and value."""
+    heads = query.shape[-3]
     for other in (key, value):
-        heads = other.shape[-3]
-        call.require(
-            divides(heads, query.shape[-3]), Code.DIVISIBLE, "heads of the query are a multiple of the key's"
-        )
-        for left, right in zip(other.shape[:-3], query.shape[:-3], strict=True):
-            _same(call, left, right, "query and key have the same batch")
-    return (query.shape[-3],)
+        what = "heads of the query are a multiple of the key's"
+        call.require(divides(other.shape[-3], heads), Code.DIVISIBLE, what)
+    return heads
 
 
 def multi_head_attention(
@@ -81,20 +78,24 @@ def multi_head_attention(
     _same(call, value.shape[length], key.shape[length], "key and value have the same length")
     batch: tuple[Dim, ...] = (query.shape[other],) if query.ndim == 3 else ()
     for tensor in (key, value) if batch else ():
-        _same(call, tensor.shape[other], batch[0], "query and key have the same batch")
+        _same(call, tensor.shape[other], query.shape[other], "query and key have the same batch")
     rows, columns = query.shape[length], key.shape[length]
-    _check_masks(call, key_padding_mask, attn_mask, (*batch, columns), rows)
+    weights = (rows, columns), (numel(batch) * num_heads, rows, columns)
+    _check_mask(call, key_padding_mask, ((*batch, columns),), "key_padding_mask has the shape of the keys")
+    _check_mask(call, attn_mask, weights, "attn_mask has the shape of the weights")
     heads = () if average_attn_weights else (num_heads,)
     return Tensor(query.shape), Tensor((*batch, *heads, rows, columns)) if need_weights else None
 
 
-def _check_masks(call: Call, padding: Any, attention: Any, keys: tuple[Dim, ...], rows: Dim) -> None:
-    if isinstance(padding, Tensor):
-        for left, right in zip(padding.shape, keys, strict=True):
-            _same(call, left, right, "key_padding_mask has the shape of the keys")
-    if isinstance(attention, Tensor):
-        for left, right in zip(attention.shape[-2:], (rows, keys[-1]), strict=True):
-            _same(call, left, right, "attn_mask has the shape of the weights")
+def _check_mask(call: Call, mask: Any, allowed: Sequence[tuple[Dim, ...]], what: str) -> None:
+    """Require a mask to have the one of the allowed shapes that has its rank."""
+    if not isinstance(mask, Tensor):
+        return
+    wanted = next((shape for shape in allowed if len(shape) == mask.ndim), None)
+    if wanted is None:
+        raise Refused(f"a mask with {mask.ndim} dimensions")
+    for left, right in zip(mask.shape, wanted, strict=True):
+        _same(call, left, right, what)
 
 
 def encoder_layer(call: Call, src: Tensor, *masks: Any, d_model: int, **named: Any) -> Tensor:
@@ -141,10 +142,10 @@ def recurrent(
     width, layers = proj_size or hidden_size, num_layers * directions
     length = input.shape[1 if batch_first and batch else 0]
     call.require(~equal(length, 0), Code.EMPTY, "sequence is not empty", needs=1, gets=length)
-    states = Tensor((layers, *batch, width)), Tensor((layers, *batch, hidden_size))
-    _check_states(call, hx, states if cells else states[:1])
+    hidden, cell = Tensor((layers, *batch, width)), Tensor((layers, *batch, hidden_size))
+    _check_states(call, hx, (hidden, cell) if cells else (hidden,))
     output = Tensor((*input.shape[:-1], directions * width))
-    return output, states if cells else states[0]
+    return output, (hidden, cell) if cells else hidden
 
 
 def _check_states(call: Call, given: Any, states: tuple[Tensor, ...]) -> None:
@@ -170,7 +171,7 @@ def recurrent_cell(
 
 
 def _read_transformer(module: Any) -> dict[str, Any]:
-    layer = module.layers[0] if isinstance(module, nn.TransformerEncoder) else module
+    layer, *_ = module.layers if isinstance(module, nn.TransformerEncoder) else (module,)
     return {"d_model": layer.self_attn.embed_dim}
 
 
@@ -181,8 +182,11 @@ register(
     samples=(
         "F.scaled_dot_product_attention(x, x, x) @ 2,3,H,W",
         "F.scaled_dot_product_attention(x, torch.ones(2, 3, 5, 4), torch.ones(2, 3, 5, 6)) @ 2,3,H,W",
+        "F.scaled_dot_product_attention(torch.ones(2, 3, 5, 4), x, torch.ones(2, 3, 7, 6)) @ 2,3,H,W",
         "F.scaled_dot_product_attention(torch.ones(2, 3, 5, 4), x, x, torch.ones(5, 7)) @ 2,3,H,W",
-        "F.scaled_dot_product_attention(torch.ones(2, 6, 5, 4), x, x, enable_gqa=True) @ 2,C,3,4",
+        "F.scaled_dot_product_attention(torch.ones(2, 6, 5, 4), x, x, enable_gqa=True) @ N,C,3,4",
+        "F.scaled_dot_product_attention(x, x, x) @ H,W",
+        "F.scaled_dot_product_attention(x, x, x) @ H",
     ),
 )
 register(
@@ -196,6 +200,13 @@ register(
         "nn.MultiheadAttention(6, 3)(x, torch.ones(5, 2, 6), torch.ones(5, 2, 6))[1] @ H,N,6",
         "nn.MultiheadAttention(6, 2, kdim=4, vdim=5)(torch.ones(3, 6), x, torch.ones(7, 5))[0] @ H,W",
         "nn.MultiheadAttention(6, 2)(x, x, x, average_attn_weights=False)[1] @ H,6",
+        "nn.MultiheadAttention(6, 2, batch_first=True)(x, y, y)[1] @ N,4,6 ; 2,W,6",
+        "nn.MultiheadAttention(6, 2, batch_first=True)(x, torch.ones(5, 6), torch.ones(5, 6))[1] @ H,6",
+        "nn.MultiheadAttention(6, 2)(x, y, y, attn_mask=torch.ones(4, 5))[0] @ H,6 ; W,6",
+        "nn.MultiheadAttention(6, 2)(x, x, x, y > 0)[0] @ H,2,6 ; 2,W",
+        "nn.MultiheadAttention(6, 3)(x, y, y, attn_mask=torch.ones(6, 4, 5))[0] @ 4,N,6 ; 5,N,6",
+        "nn.MultiheadAttention(6, 3)(x, x, x, attn_mask=torch.ones(4))[0] @ H,6",
+        "nn.MultiheadAttention(6, 3)(x, x, x, torch.ones(4))[0] @ H,2,6",
     ),
 )
 register(
@@ -203,7 +214,11 @@ register(
     encoder_layer,
     (nn.TransformerEncoderLayer, nn.TransformerEncoder),
     reads=_read_transformer,
-    samples=("nn.TransformerEncoderLayer(6, 2, 8, batch_first=True) @ 2,H,W",),
+    samples=(
+        "nn.TransformerEncoderLayer(6, 2, 8, batch_first=True) @ 2,H,W",
+        "nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8), 1) @ H,W",
+        "nn.TransformerEncoderLayer(6, 2, 8) @ H",
+    ),
 )
 register(
     "embedding",
@@ -223,7 +238,10 @@ register(
         "nn.LSTM(4, 5, batch_first=True, proj_size=2)(x)[1][1] @ N,H,4",
         "nn.GRU(4, 3)(x)[1] @ H,N,4",
         "nn.GRU(4, 3, batch_first=True)(x, torch.ones(1, 2, 3))[0] @ N,H,4",
-        "nn.RNN(4, 3)(x)[0] @ H,W",
+        "nn.RNN(4, 3)(x)[1] @ H,W",
+        "nn.GRU(4, 3, batch_first=True)(x[:, 3:])[0] @ 2,H,4",
+        "nn.GRU(4, 3)(x[3:])[0] @ H,N,4",
+        "nn.LSTM(4, 3, batch_first=True)(x[3:])[1][1] @ H,4",
     ),
 )
 register(
@@ -231,5 +249,10 @@ register(
     recurrent_cell,
     {nn.RNNCell: {"cells": False}, nn.GRUCell: {"cells": False}, nn.LSTMCell: {"cells": True}},
     reads=("input_size", "hidden_size"),
-    samples=("nn.GRUCell(4, 3) @ N,W", "nn.LSTMCell(4, 3)(x)[1] @ N,W"),
+    samples=(
+        "nn.GRUCell(4, 3) @ N,W",
+        "nn.LSTMCell(4, 3)(x)[1] @ N,W",
+        "nn.GRUCell(4, 3)(x, torch.ones(2, 3)) @ N,4",
+        "nn.RNNCell(4, 3) @ W",
+    ),
 )

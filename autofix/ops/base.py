@@ -8,7 +8,7 @@ the rule, and put one row beside it: targets, module reader, knobs, samples. Not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Signature, signature
@@ -20,7 +20,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from autofix.condition import Condition, equal
 from autofix.fault import Code
-from autofix.size import Dim, product
+from autofix.size import Dim, identical, product
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,19 @@ def per_axis(value: Any, rank: int) -> tuple[Any, ...]:
     return (value,) * rank
 
 
+def spread(values: Sequence[Any]) -> Sequence[Any]:
+    """The values of `f(2, 3)` and of `f((2, 3))` alike."""
+    match values:
+        case [tuple() | list() as only]:
+            return only
+    return values
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """One value or several, as several."""
+    return value if isinstance(value, tuple | list) else (value,)
+
+
 def axis_of(dim: int, rank: int) -> int:
     """A possibly negative dimension as an index below the rank; `Refused` where torch would refuse it."""
     if not -max(rank, 1) <= dim < max(rank, 1):
@@ -225,7 +238,7 @@ def spatial(tensor: Tensor, rank: int, channels: bool = True) -> tuple[tuple[Dim
 
 def same_number(call: Call, left: Dim, right: Dim, code: Code, what: str) -> None:
     """Require two numbers to be equal, saying both."""
-    if left is not right:
+    if not identical(left, right):
         call.require(equal(left, right), code, what, needs=right, gets=left)
 
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_number
-from autofix.ops.factor import identical
 from autofix.ops.join import broadcast
 
 
@@ -16,9 +15,7 @@ def distances(call: Call, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: 
     """torch.cdist: ..., P, M and ..., R, M -> ..., P, R."""
     if x1.ndim < 2 or x2.ndim < 2:
         raise Refused(f"tensors with {x1.ndim} and {x2.ndim} dimensions where 2 or more are needed")
-    if not identical(x2.shape[-1], x1.shape[-1]):
-        what = "both sets of vectors have the same length"
-        same_number(call, x2.shape[-1], x1.shape[-1], Code.JOIN, what)
+    same_number(call, x2.shape[-1], x1.shape[-1], Code.JOIN, "both sets of vectors have the same length")
     return Tensor((*broadcast(call, x1.shape[:-2], x2.shape[:-2]), x1.shape[-2], x2.shape[-2]))
 
 
@@ -41,7 +38,13 @@ register(
     "cdist",
     distances,
     (torch.cdist,),
-    samples=("torch.cdist(x, torch.ones(5, 4)) @ 2,H,W", "torch.cdist(x, torch.ones(3, 5, 4)) @ C,H,W"),
+    samples=(
+        "torch.cdist(x, torch.ones(5, 4)) @ 2,H,W",
+        "torch.cdist(x, torch.ones(3, 5, 4)) @ C,H,W",
+        "torch.cdist(x, torch.ones(5, 4)) @ H,W",
+        "torch.cdist(x, torch.ones(5, 1)) @ H",
+        "torch.cdist(torch.ones(5, 1), x) @ H",
+    ),
 )
 register(
     "cosine similarity",
@@ -58,5 +61,8 @@ register(
     pairwise_distance,
     (F.pairwise_distance, nn.PairwiseDistance),
     reads=lambda m: {"p": m.norm, "eps": m.eps, "keepdim": m.keepdim},
-    samples=("F.pairwise_distance(x, torch.ones(5, 4)) @ 2,H,W",),
+    samples=(
+        "F.pairwise_distance(x, torch.ones(5, 4)) @ 2,H,W",
+        "F.pairwise_distance(x, torch.ones(5, 1), keepdim=True) @ 2,H,W",
+    ),
 )

@@ -24,7 +24,7 @@ def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = Fa
         return _numbers(scalar, operands)
     if inplace and isinstance(operands[0], Tensor):
         target = operands[0].shape
-        for other in tensors[1:]:
+        for other in tensors:
             broadcast_into(call, target, other.shape)
         return Tensor(target)
     return Tensor(broadcast(call, *(tensor.shape for tensor in tensors)))
@@ -56,9 +56,11 @@ def where(call: Call, condition: Tensor, *branches: Any, **named: Any) -> Tensor
     return shape
 
 
-_OPERATORS = words("add sub mul truediv floordiv mod pow and_ or_ xor eq ne lt le gt ge neg pos abs invert")
-_INPLACE_OPERATORS = words("iadd isub imul itruediv ifloordiv imod ipow iand ior ixor")
-_REFLECTED = words("add sub mul truediv floordiv mod pow and or xor")
+_OPERATORS = words(
+    "add sub mul truediv floordiv mod pow and_ or_ xor lshift rshift eq ne lt le gt ge neg pos abs invert"
+)
+_INPLACE_OPERATORS = words("iadd isub imul itruediv ifloordiv imod ipow iand ior ixor ilshift irshift")
+_REFLECTED = words("add sub mul truediv floordiv mod pow and or xor lshift rshift")
 _FUNCTIONS = words(
     """
     add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power
@@ -115,6 +117,13 @@ register(
         "x * x.shape[2] ** -0.5 @ 2,H,W",
         "x * (24 // ((x.shape[2] // 2) * (x.shape[1] // 3))) @ 2,H,W",
         "x * (7 % (x.shape[1] // 2)) @ 2,H,W",
+        "x[:, 3:] + y[:, 3:] @ 2,H ; 2,W",
+        "operator.iadd(x.shape[1], x) @ 2,H",
+        "torch.ones((x.shape[0] << 2, x.shape[1] >> 1)) @ H,W",
+        "torch.ones((x.shape[0] ** 0, x.shape[0] ** 2, x.shape[0] << 0)) @ H",
+        "torch.ones((x.shape[0] & 7, (x.shape[1] & 0) + 1)) @ H,W",
+        "torch.ones((13 + x.shape[0] // -1, 9 + x.shape[1] // -2)) @ H,W",
+        "torch.ones((x.shape[0] % -3 + 3, x.shape[0] % -1 + 1)) @ H",
     ),
 )
 register(
@@ -124,5 +133,6 @@ register(
     samples=(
         "torch.where(x > 0, x, 0.0) @ 2,H,W",
         "torch.where(x > 0, torch.ones(4, 1), torch.ones(2, 1, 3)) @ N,H,W",
+        "torch.where(x > 0, x, other=torch.ones(4, 1)) @ 2,H,W",
     ),
 )

@@ -6,14 +6,7 @@ import math
 from collections.abc import Sequence
 
 from autofix.ops.base import Call
-from autofix.size import Dim, Joint, Size, content
-
-_Known = int | Size | Joint
-
-
-def identical(left: Dim, right: Dim) -> bool:
-    """Whether two dimensions are the same function of the input size; an expression is only like itself."""
-    return left is right or (isinstance(left, _Known) and isinstance(right, _Known) and left == right)
+from autofix.size import Dim, Joint, content, identical
 
 
 def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> tuple[list[Dim], list[Dim]]:
@@ -27,11 +20,11 @@ def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> 
             times = _take_part(call, left, factor)
             constants *= times or 1
             right += [] if times else [factor]
-    for position, dim in enumerate(left):
-        common = math.gcd(constants, content(dim)) if constants else 1
+    for position, dim in enumerate(left if constants else ()):
+        common = math.gcd(constants, content(dim))
         if common > 1:
             left[position], constants = dim // common, constants // common
-    return left, [*right, constants] if constants != 1 or not right else right
+    return left, [*right, constants]
 
 
 def _factors(dims: Sequence[Dim]) -> list[Dim]:

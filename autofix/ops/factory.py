@@ -9,7 +9,7 @@ import torch
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, register
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, numel, register, spread
 from autofix.ops.index import Integers
 from autofix.ops.reshape import sizes_of
 from autofix.size import Dim, ceil_divide, is_dim
@@ -42,10 +42,10 @@ def new_full(call: Call, input: Tensor, size: Any, fill_value: Any = None, **opt
 
 def meshgrid(call: Call, *tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """torch.meshgrid: one tensor for each axis; "xy" exchanges the first two."""
-    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
+    given = spread(tensors)
     if any(tensor.ndim > 1 for tensor in given) or indexing not in (None, "ij", "xy"):
         raise Refused("meshgrid() of tensors with several dimensions")
-    sizes = [tensor.shape[0] if tensor.ndim else 1 for tensor in given]
+    sizes = [numel(tensor.shape) for tensor in given]
     if indexing == "xy":
         sizes[:2] = sizes[1::-1]
     return (Tensor(tuple(sizes)),) * len(sizes)
@@ -62,7 +62,7 @@ def arange(
 ) -> Tensor:
     """torch.arange of whole numbers: ceil((end - start) / step) of them."""
     if len(bounds) == 1:
-        end = bounds[0]
+        (end,) = bounds
     elif bounds:
         start, end, step = (*bounds, step)[:3]
     if not isinstance(step, int) or step == 0 or not is_dim(start) or not is_dim(end):
@@ -140,6 +140,7 @@ register(
         "torch.arange(1, x.shape[1], 3) @ 2,H",
         "torch.arange(x.shape[1], x.shape[2], device=x.device) @ 2,H,W",
         "torch.arange(end=x.shape[1], start=4, step=-2) @ 2,H",
+        "torch.arange(x.shape[1], 3, -1) @ 2,H",
     ),
 )
 register(
@@ -161,7 +162,12 @@ register(
     (torch.tensor, torch.as_tensor, torch.asarray),
     samples=("tensor([x.shape[1], 2, 3]) + x @ 2,H", "tensor(x.shape) @ 2,H,W"),
 )
-register("new tensor", new_tensor, ("new_tensor",), samples=("x.new_tensor([[1.0, 2.0, 3.0]]) @ 2,H",))
+register(
+    "new tensor",
+    new_tensor,
+    ("new_tensor",),
+    samples=("x.new_tensor([[1.0, 2.0, 3.0]]) @ 2,H", "x.new_tensor([[1.0, 2.0], [3.0]]) @ 2,H"),
+)
 register(
     "meshgrid",
     meshgrid,

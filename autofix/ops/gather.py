@@ -13,7 +13,7 @@ import torch
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register
 from autofix.ops.index import fixed_size
 from autofix.ops.join import broadcast
 from autofix.ops.slicing import resized, without
@@ -25,7 +25,7 @@ def index_select(call: Call, input: Tensor, dim: int, index: Tensor) -> Tensor:
     if index.ndim > 1:
         raise Refused(f"index_select() with an index of {index.ndim} dimensions")
     fixed_size(input.shape[axis])
-    return resized(input, axis, index.shape[0] if index.shape else 1)
+    return resized(input, axis, numel(index.shape))
 
 
 def gather(call: Call, input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
@@ -36,7 +36,7 @@ def gather(call: Call, input: Tensor, dim: int, index: Tensor, *, sparse_grad: b
     return replace(input, shape=index.shape)
 
 
-def _fits(call: Call, index: Tensor, other: Tensor, axis: int) -> None:
+def _fits(call: Call, index: Tensor, other: Tensor, axis: int | None = None) -> None:
     if index.ndim != other.ndim:
         raise Refused(f"an index with {index.ndim} dimensions for a tensor with {other.ndim}")
     for position, (small, large) in enumerate(zip(index.shape, other.shape, strict=True)):
@@ -53,7 +53,7 @@ def scatter(
     axis = axis_of(dim, input.ndim)
     _fits(call, index, input, axis)
     if isinstance(src, Tensor):
-        _fits(call, index, src, -1)
+        _fits(call, index, src)
     fixed_size(input.shape[axis])
     return input
 
@@ -72,7 +72,11 @@ register(
     "index select",
     index_select,
     (torch.index_select, "index_select"),
-    samples=("x.index_select(1, torch.arange(2)) @ 2,3,H,W",),
+    samples=(
+        "x.index_select(1, torch.arange(2)) @ 2,3,H,W",
+        "x.index_select(1, y.argmax()) @ 2,3,H ; 2,W",
+        "x.index_select(1, y.argmax(1)) @ 2,3,H ; 2,W,3",
+    ),
 )
 register(
     "gather",
@@ -84,7 +88,10 @@ register(
     "scatter",
     scatter,
     (torch.scatter, torch.scatter_add, "scatter", "scatter_", "scatter_add", "scatter_add_"),
-    samples=("x.scatter(1, y.argmax(1, keepdim=True), 1.0) @ 2,3,H,W ; 2,3,5,4",),
+    samples=(
+        "x.scatter(1, y.argmax(1, keepdim=True), 1.0) @ 2,3,H,W ; 2,3,5,4",
+        "x.scatter(1, y.argmax(1, keepdim=True), torch.ones(1, 2, 5)) @ 2,3,5 ; N,3,W",
+    ),
 )
 register(
     "take along dim",

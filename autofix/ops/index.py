@@ -67,7 +67,7 @@ def _getitem_tensor(call: Call, tensor: Tensor, index: tuple[Any, ...]) -> Tenso
             out.append(sliced(call, next(dims), item))
         elif isinstance(item, Tensor | tuple | list):
             arrays.append((len(out), _picked(call, next(dims), item)))
-            out.append(0)
+            out.append(None)  # what the arrays pick comes here
         elif is_dim(item) and not isinstance(item, bool):
             in_range(call, next(dims), item)
         else:
@@ -81,10 +81,12 @@ def _without_ellipsis(index: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     if used > rank:
         raise Refused(f"{used} indices of a tensor with {rank} dimensions")
     rest = (slice(None),) * (rank - used)
-    dots = [i for i, item in enumerate(index) if isinstance(item, EllipsisType)]
-    if len(dots) > 1:
-        raise Unmodelled("an index with two ellipses")
-    return (*index[: dots[0]], *rest, *index[dots[0] + 1 :]) if dots else (*index, *rest)
+    match [i for i, item in enumerate(index) if isinstance(item, EllipsisType)]:
+        case []:
+            return (*index, *rest)
+        case [dots]:
+            return (*index[:dots], *rest, *index[dots + 1 :])
+    raise Unmodelled("an index with several ellipses")
 
 
 def _picked(call: Call, n: Dim, item: Any) -> tuple[Dim, ...]:
@@ -123,9 +125,7 @@ def narrow(call: Call, input: Tensor, dim: int, start: Dim, length: Dim) -> Tens
         raise Unmodelled("narrow() from a tensor")
     call.require(at_least(length, 0), Code.INDEX, "length is not negative", needs=0, gets=length)
     start = from_start(call, n, start)
-    if not isinstance(start, int) or start < 0:
-        what = "start is within the dimension"
-        call.require(at_least(start, 0), Code.INDEX, what, needs=0, gets=start)
+    call.require(at_least(start, 0), Code.INDEX, "start is within the dimension", needs=0, gets=start)
     call.require(
         at_least(n, start + length), Code.INDEX, "slice is within the dimension", needs=start + length, gets=n
     )
@@ -179,11 +179,22 @@ register(
         "x[:, [2, 0, 1, 1]] @ 2,3,H,W",
         "x[:, :, [0, 4], [-3, 1]] @ 2,3,H,W",
         "x[0, :, [1, 2]] @ 2,3,H,W",
-        "x[:, [1, 0], :, [3]] @ 2,3,H,W",
+        "x[:, [1, 0, 1], :, [3]] @ 2,3,H,W",
+        "x[:, [1, 0, 2], [0, -1, 3]] @ 2,3,H,W",
+        "x[0, [1, 0], :, [3]] @ 2,3,H,W",
+        "x[:, :, 3:][:, :, 0] @ 2,3,H",
+        "x[:, :, 3:][..., -1] @ 2,3,H",
+        "x[..., ::0] @ 2,H",
         "x[:, torch.arange(2)] @ 2,3,H,W",
         "x[0, 0, 0, 0, 0] @ 2,3,H,W",
         "x.flatten(1)[x.shape[0] - 1] @ 2,3,H,W",
         "x.reshape(x.shape[1:][::-1]) @ 1,3,H,W",
+        "getitem((x, F.pad(x, (0, 0, 2, 0))), x.shape[2] % 3 == 1) @ 2,3,H,W",
+        "getitem((x[..., 1:], x), x.shape[3] > 4) @ 2,3,H,W",
+        "getitem((x, F.interpolate(x, y.shape[2:])), x.shape != y.shape) @ 2,3,H,W ; 2,3,4,W",
+        "getitem((F.pad(x, (0, y.shape[2] - x.shape[2])), x), y.shape[2] == x.shape[2]) @ 2,3,H ; 2,3,H",
+        "torch.ones(getitem((x.shape[2], 7), x.shape[2] < 7)) @ 2,3,H",
+        "torch.ones(getitem((3, x.shape[2], 7), 1)) @ 2,3,H",
     ),
 )
 register(
@@ -195,17 +206,28 @@ register(
         "torch.narrow(x, -1, -3, 2) @ 2,3,H,W",
         "x.narrow(2, 0, x.shape[3]) @ 2,3,H,W",
         "x.narrow(3, x.shape[2] - 2, 1) @ 2,3,H,W",
+        "x.narrow(2, 0, x.shape[3] - 4) @ 2,3,H,W",
     ),
 )
 register(
     "select",
     select,
     (torch.select, "select"),
-    samples=("x.select(2, 4) @ 2,3,H,W", "torch.select(x, -1, -3) @ 2,3,H,W"),
+    samples=(
+        "x.select(2, 4) @ 2,3,H,W",
+        "torch.select(x, -1, -3) @ 2,3,H,W",
+        "x.select(0, 2) @ H",
+        "x.sum().select(0, 0) @ H",
+    ),
 )
 register(
     "unfold method",
     unfold,
     ("unfold",),
-    samples=("x.unfold(2, 3, 2) @ 2,3,H,W", "x.unfold(2, 3, 1).unfold(3, 4, 3) @ 2,3,H,W"),
+    samples=(
+        "x.unfold(2, 3, 2) @ 2,3,H,W",
+        "x.unfold(2, 3, 1).unfold(3, 4, 3) @ 2,3,H,W",
+        "x.unfold(2, 3, 0) @ 2,3,H",
+        "x.sum().unfold(0, x.shape[1], 1) @ 2,H",
+    ),
 )

@@ -10,8 +10,7 @@ import torch
 from autofix.condition import any_of, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_number
-from autofix.ops.factor import identical
-from autofix.size import Dim, Size, larger, smaller
+from autofix.size import Dim, Size, identical, larger, smaller
 
 
 def broadcast(call: Call, *shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
@@ -39,10 +38,11 @@ def _meet(call: Call, left: Dim, right: Dim) -> Dim:
         if isinstance(side, int):
             return side
     result = larger(left, right)
-    return result * smaller(smaller(left, right), 1) if _may_be_zero(left, right) else result  # 0, of 1 and 0
+    return result * smaller(smaller(left, right), 1) if may_be_zero(left, right) else result  # 0, of 1 and 0
 
 
-def _may_be_zero(*dims: Dim) -> bool:
+def may_be_zero(*dims: Dim) -> bool:
+    """Whether a dimension of one axis is 0 at some size."""
     return any(isinstance(dim, Size) and dim.curve.table.min() < 1 for dim in dims)
 
 
@@ -71,39 +71,38 @@ def cat(
     """torch.cat: sizes add up along one dimension and are equal along the others."""
     parts = [t for t in tensors if t.shape != (0,)]  # torch passes over an empty vector of any company
     if not parts:
-        return tensors[0]
-    rank = parts[0].ndim
-    if any(part.ndim != rank for part in parts) or rank == 0:
+        return Tensor((0,))
+    first, *others = parts
+    if any(part.ndim != first.ndim for part in others) or first.ndim == 0:
         raise Refused(f"a concatenation of tensors with {', '.join(str(t.ndim) for t in parts)} dimensions")
-    along = axis_of(dim if axis is None else axis, rank)
-    shape = list(parts[0].shape)
-    for part in parts[1:]:
+    along = axis_of(dim if axis is None else axis, first.ndim)
+    shape = list(first.shape)
+    for part in others:
         for position, size in enumerate(part.shape):
             if position == along:
                 shape[along] = shape[along] + size
-            elif not identical(size, shape[position]):
+            else:
                 same_number(call, size, shape[position], Code.JOIN, "concatenated tensors have equal sizes")
     return Tensor(tuple(shape))
 
 
 def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
     """torch.stack: a new dimension; all sizes are equal."""
-    shape = tensors[0].shape
-    for tensor in tensors[1:]:
-        if tensor.ndim != len(shape):
-            raise Refused(f"a stack of tensors with {len(shape)} and {tensor.ndim} dimensions")
-        for theirs, mine in zip(tensor.shape, shape, strict=True):
-            if not identical(theirs, mine):
-                same_number(call, theirs, mine, Code.JOIN, "stacked tensors have equal sizes")
-    along = axis_of(dim, len(shape) + 1)
-    return Tensor((*shape[:along], len(tensors), *shape[along:]))
+    first, *others = tensors
+    for tensor in others:
+        if tensor.ndim != first.ndim:
+            raise Refused(f"a stack of tensors with {first.ndim} and {tensor.ndim} dimensions")
+        for theirs, mine in zip(tensor.shape, first.shape, strict=True):
+            same_number(call, theirs, mine, Code.JOIN, "stacked tensors have equal sizes")
+    along = axis_of(dim, first.ndim + 1)
+    return Tensor((*first.shape[:along], len(tensors), *first.shape[along:]))
 
 
 def stack_along(call: Call, tensors: Sequence[Tensor], *, along: str) -> Tensor:
     """torch.hstack, vstack, dstack and column_stack."""
     raised = [Tensor(_raised(tensor.shape, along)) for tensor in tensors]
     dim = {"h": 1, "v": 0, "d": 2, "column": 1}[along]
-    return cat(call, raised, 0 if along == "h" and raised[0].ndim == 1 else dim)
+    return cat(call, raised, min(dim, *(tensor.ndim - 1 for tensor in raised)))
 
 
 def _raised(shape: tuple[Dim, ...], along: str) -> tuple[Dim, ...]:
@@ -130,13 +129,16 @@ register(
         "torch.cat([torch.ones(0), x], 2) @ 2,3,H,W",
         "torch.cat([x[:, :, ::2], F.max_pool2d(x, (2, 1), ceil_mode=True)], axis=3) @ 2,3,H,W",
         "torch.concat([F.interpolate(F.max_pool2d(x, 2), scale_factor=2), x], 1) @ 2,3,H,W",
+        "torch.cat([x, x]) @ H",
+        "torch.cat([x[:0], x[:0]]) @ H",
+        "torch.cat([x.sum(), x.sum()]) @ H",
     ),
 )
 register(
     "stack",
     stack,
     (torch.stack,),
-    samples=("torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W", "torch.stack((x, x, x), dim=-1) @ 2,H,W"),
+    samples=("torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W", "torch.stack((x, x, x), dim=-2) @ 2,H,W"),
 )
 register(
     "stack",
@@ -149,10 +151,18 @@ register(
         torch.column_stack: {"along": "column"},
     },
     samples=(
-        "torch.hstack([x, torch.ones(2, 3, 5)]) @ N,C,H",
+        "torch.hstack([x, torch.ones(2, 3, 5)]) @ 2,C,H",
         "torch.hstack([x, torch.ones(4)]) @ H",
+        "torch.hstack([x[0, 0], x[0]]) @ H,W",
         "torch.vstack([x, torch.ones(4)]) @ H",
-        "torch.dstack([x, torch.ones(4, 3)]) @ H,W",
+        "torch.vstack([x.sum(), torch.ones(3, 1)]) @ H",
+        "torch.dstack([x.sum(), torch.ones(1, 1, 2)]) @ H",
+        "torch.dstack([x, torch.ones(1, 4, 2)]) @ H",
+        "torch.dstack([x, torch.ones(4, 3, 2)]) @ H,3",
+        "torch.dstack([x, torch.ones(2, 3, 4, 5)]) @ 2,3,D,5",
+        "torch.column_stack([x.sum(), torch.ones(1, 2)]) @ H",
         "torch.column_stack([x, torch.ones(4)]) @ H",
+        "torch.column_stack([x, torch.ones(4, 2)]) @ 4,W",
+        "torch.column_stack([x, torch.ones(2, 3, 4)]) @ 2,H,4",
     ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,12 +15,13 @@ from autofix.ops.base import (
     Refused,
     Tensor,
     axis_of,
+    listed,
     register,
     same_features,
     same_number,
+    spread,
     weight_shape,
 )
-from autofix.ops.factor import identical
 from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Dim
 
@@ -29,8 +29,7 @@ _INNER = "inner sizes of the product are equal"
 
 
 def _same(call: Call, left: Dim, right: Dim, what: str = _INNER) -> None:
-    if not identical(left, right):
-        same_number(call, left, right, Code.JOIN, what)
+    same_number(call, left, right, Code.JOIN, what)
 
 
 def linear(call: Call, input: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
@@ -60,12 +59,10 @@ def matmul(call: Call, input: Tensor, other: Tensor, *, out: Any = None) -> Tens
     """torch.matmul: vectors, matrices and batches of them."""
     if not (input.ndim and other.ndim):
         raise Refused("a matrix product with a number")
-    left = input.shape if input.ndim > 1 else (1, *input.shape)
-    right = other.shape if other.ndim > 1 else (*other.shape, 1)
-    _same(call, right[-2], left[-1])
-    rows = () if input.ndim == 1 else (left[-2],)
-    columns = () if other.ndim == 1 else (right[-1],)
-    return Tensor((*broadcast(call, left[:-2], right[:-2]), *rows, *columns))
+    *rows, width = input.shape[-2:]
+    height, *columns = other.shape[-2:]
+    _same(call, height, width)
+    return Tensor((*broadcast(call, input.shape[:-2], other.shape[:-2]), *rows, *columns))
 
 
 def strict_product(call: Call, input: Tensor, mat2: Tensor, *, rank: int, out: Any = None) -> Tensor:
@@ -108,7 +105,7 @@ def outer(call: Call, input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor
 
 def einsum(call: Call, equation: str, *operands: Any) -> Tensor:
     """torch.einsum, with ellipses and repeated letters."""
-    tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
+    tensors = spread(operands)
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(tensors):
@@ -166,18 +163,14 @@ def tensordot(call: Call, a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) 
     if isinstance(dims, int):
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
-        left = [axis_of(d, a.ndim) for d in _listed(dims[0])]
-        right = [axis_of(d, b.ndim) for d in _listed(dims[1])]
+        left = [axis_of(d, a.ndim) for d in listed(dims[0])]
+        right = [axis_of(d, b.ndim) for d in listed(dims[1])]
     for mine, theirs in zip(left, right, strict=True):
         broadcast(call, (a.shape[mine],), (b.shape[theirs],))
     rest = [n for d, n in enumerate(a.shape) if d not in left] + [
         n for d, n in enumerate(b.shape) if d not in right
     ]
     return Tensor(tuple(rest))
-
-
-def _listed(value: Any) -> Sequence[int]:
-    return value if isinstance(value, tuple | list) else (value,)
 
 
 def _read_linear(module: Any) -> dict[str, Any]:
@@ -198,6 +191,8 @@ register(
         "nn.Linear(4, 3) @ 2,H,W",
         "F.linear(x, torch.ones(2, 6)) @ H,W",
         "F.linear(x, torch.ones(6)) @ H,W",
+        "F.linear(x, y) @ 2,H ; 3,W",
+        "F.linear(x.sum(), torch.ones(2, 6)) @ H",
         "torch.nn.utils.parametrizations.weight_norm(nn.Linear(5, 3)) @ 2,H",
     ),
 )
@@ -206,7 +201,10 @@ register(
     bilinear,
     (F.bilinear, nn.Bilinear),
     reads=_read_bilinear,
-    samples=("F.bilinear(x, torch.ones(2, 4), torch.ones(3, 5, 4)) @ N,H",),
+    samples=(
+        "F.bilinear(x, y, torch.ones(3, 5, 4)) @ N,5 ; 2,W",
+        "F.bilinear(x, y, torch.ones(3, 5, 4)) @ 2,H ; 2,4",
+    ),
 )
 register(
     "matmul",
@@ -219,13 +217,14 @@ register(
         "torch.matmul(torch.ones(4), x) @ 2,H,W",
         "x.matmul(torch.ones(5)) @ 2,H,W",
         "x @ x.transpose(-2, -1) @ 2,H,W",
+        "x @ y @ H ; W",
     ),
 )
 register(
     "matrix product",
     strict_product,
     {torch.mm: {"rank": 2}, "mm": {"rank": 2}, torch.bmm: {"rank": 3}, "bmm": {"rank": 3}},
-    samples=("torch.bmm(x, torch.ones(2, 4, 3)) @ N,H,W", "torch.mm(x, torch.ones(4, 3)) @ H,W"),
+    samples=("torch.bmm(x, torch.ones(2, 4, 3)) @ N,H,4", "torch.mm(x, torch.ones(4, 3)) @ H,W"),
 )
 register(
     "matrix product",
@@ -248,6 +247,8 @@ register(
         "torch.einsum('bhi,bij', x, torch.ones(2, 4, 5)) @ N,H,W",
         "torch.einsum('...i,ij->...j', x, torch.ones(4, 5)) @ 2,H,W",
         "torch.einsum('ii->i', x) @ H,W",
+        "torch.einsum('b...ij->b', x) @ H,W",
+        "torch.einsum('hw,wk', [x, torch.ones(4, 3)]) @ H,W",
         "torch.einsum('nchw,nkhw->nck', x, torch.ones(2, 3, 5, 4)) @ 2,C,H,W",
     ),
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from autofix.condition import divides
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register, same_features, words
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register, same_features, words
 
 
 def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
@@ -22,10 +22,11 @@ def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
 
 def parametric_relu(call: Call, input: Tensor, weight: Tensor) -> Tensor:
     """torch.nn.functional.prelu: one slope, or one for each channel."""
-    if weight.shape and weight.shape[0] != 1:
-        if input.ndim == 0:
-            raise Refused("a number has no channels")
-        same_features(call, input.shape[1] if input.ndim > 1 else 1, weight.shape[0])
+    slopes = numel(weight.shape)
+    if slopes != 1:
+        if input.ndim < 2:
+            raise Refused(f"{slopes} slopes for a tensor without channels")
+        same_features(call, input.shape[1], slopes)
     return input
 
 
@@ -118,14 +119,25 @@ register(
     parametric_relu,
     (F.prelu, nn.PReLU, "prelu"),
     reads=lambda m: {"weight": Tensor(tuple(m.weight.shape))},  # type: ignore[arg-type]
-    samples=("nn.PReLU() @ 2,C,H", "nn.PReLU(4) @ 2,C,H", "F.prelu(x, torch.ones(3)) @ N,C"),
+    samples=(
+        "nn.PReLU() @ 2,C,H",
+        "nn.PReLU(4) @ 2,C,H",
+        "F.prelu(x, torch.ones(3)) @ N,C",
+        "F.prelu(x, torch.ones(3)) @ H",
+    ),
 )
 register(
     "glu",
     gated_linear_unit,
     (F.glu, nn.GLU),
     reads=("dim",),
-    samples=("nn.GLU(1) @ 2,C,3,W", "F.glu(x) @ 2,H,W", "F.glu(x, dim=-2) @ 2,H,W"),
+    samples=(
+        "nn.GLU(1) @ 2,C,3,W",
+        "F.glu(x) @ 2,H,W",
+        "F.glu(x, dim=-2) @ 2,H,W",
+        "F.glu(x) @ H",
+        "F.glu(x.sum()) @ H",
+    ),
 )
 register(
     "named tuple",

@@ -10,10 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autofix.condition import any_of, at_least, divides
+from autofix.condition import NEVER, any_of, at_least, divides
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, axis_of, ranks, register, same_features, same_number
-from autofix.ops.factor import identical
+from autofix.ops.base import (
+    Call,
+    Refused,
+    Tensor,
+    axis_of,
+    listed,
+    numel,
+    ranks,
+    register,
+    same_features,
+    same_number,
+)
 from autofix.size import Dim
 
 _PER_CHANNEL = "batch norm has more than one value per channel"
@@ -26,9 +36,7 @@ def several_values(call: Call, dims: Sequence[Dim], what: str, train: bool = Fal
     if any(isinstance(dim, int) and dim > 1 for dim in dims):
         return
     open_dims = [dim for dim in dims if not isinstance(dim, int)] or [1]
-    condition = (
-        any_of(at_least(dim, 2) for dim in open_dims) if len(open_dims) > 1 else at_least(open_dims[0], 2)
-    )
+    condition = any_of(at_least(dim, 2) for dim in open_dims)
     call.require(
         condition, Code.NORM, what, needs=2, gets=open_dims[0] if len(open_dims) == 1 else 1, train=train
     )
@@ -50,7 +58,7 @@ def batch_norm(
         raise Refused(f"a tensor with {input.ndim} dimensions where 2 or more are needed")
     for given in (running_mean, running_var, weight, bias):
         if isinstance(given, Tensor):
-            same_features(call, input.shape[1], given.shape[0])
+            same_features(call, input.shape[1], numel(given.shape))
     if training:
         several_values(call, (input.shape[0], *input.shape[2:]), _PER_CHANNEL)
     return input
@@ -76,7 +84,7 @@ def batch_norm_layer(
     several_values(call, (input.shape[0], *input.shape[2:]), _PER_CHANNEL, train=track_running_stats)
     if eps <= 0 and _asks_for_eps():
         what = f"eps of {eps} is positive in training"
-        call.require(at_least(0, 1), Code.LIMIT, what, train=track_running_stats)
+        call.require(NEVER, Code.LIMIT, what, train=track_running_stats)
     return input
 
 
@@ -106,7 +114,7 @@ def instance_norm(
         raise Refused(f"a tensor with {input.ndim} dimensions where 2 or more are needed")
     for given in (running_mean, running_var, weight, bias):
         if isinstance(given, Tensor):
-            same_features(call, input.shape[1], given.shape[0])
+            same_features(call, input.shape[1], numel(given.shape))
     if use_input_stats:
         several_values(call, input.shape[2:], _SPATIAL)
     return input
@@ -133,7 +141,7 @@ def group_norm(
     batch, channels, *sizes = input.shape
     for given in (weight, bias):
         if isinstance(given, Tensor):
-            same_features(call, channels, given.shape[0])
+            same_features(call, channels, numel(given.shape))
     what = "channels are a multiple of the groups"
     call.require(divides(num_groups, channels), Code.DIVISIBLE, what, needs=num_groups, gets=channels)
     several_values(call, (batch, channels // num_groups, *sizes), _PER_GROUP)
@@ -151,13 +159,13 @@ def group_norm_layer(
 
 def layer_norm(call: Call, input: Tensor, normalized_shape: Any, *args: Any, **options: Any) -> Tensor:
     """torch.nn.functional.layer_norm and rms_norm: the last sizes are those of the layer."""
-    wanted = tuple(normalized_shape) if isinstance(normalized_shape, tuple | list) else (normalized_shape,)
+    wanted = listed(normalized_shape)
     if not wanted or len(wanted) > input.ndim:
         raise Refused(f"normalisation over {len(wanted)} dimensions of {input.ndim}")
     for number, features in zip(input.shape[-len(wanted) :], wanted, strict=True):
         if isinstance(features, int):
             same_features(call, number, features)
-        elif not identical(number, features):
+        else:
             same_number(call, number, features, Code.HEAD, "normalised sizes are those given")
     return input
 
@@ -173,7 +181,7 @@ def vector_normalize(
     call: Call, input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
     """torch.nn.functional.normalize."""
-    for one in dim if isinstance(dim, tuple | list) else (dim,):
+    for one in listed(dim):
         axis_of(one, input.ndim)
     return input
 
@@ -186,6 +194,8 @@ register(
         "F.batch_norm(x, torch.ones(3), torch.ones(3)) @ 2,C,H,W",
         "F.batch_norm(x, None, None, training=True) @ N,3,H,W",
         "F.batch_norm(x, None, None, torch.ones(4), torch.ones(4), True) @ N,C",
+        "F.batch_norm(x, None, None, training=True) @ 1,3,H",
+        "F.batch_norm(x, torch.ones(3), torch.ones(3)) @ C",
     ),
 )
 register(
@@ -219,6 +229,8 @@ register(
         "F.instance_norm(x) @ 2,3,H,W",
         "F.instance_norm(x, weight=torch.ones(4), bias=torch.ones(4)) @ 2,C,H,W",
         "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ 2,3,H,W",
+        "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ 2,C",
+        "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ C",
     ),
 )
 register(
@@ -242,6 +254,7 @@ register(
         "F.group_norm(x, 4) @ 2,C,H,W",
         "F.group_norm(x, 3, torch.ones(6), torch.ones(6)) @ N,C,H",
         "F.group_norm(x, 3) @ N,3,H,W",
+        "F.group_norm(x, 3) @ C",
     ),
 )
 register(
@@ -253,7 +266,8 @@ register(
         "nn.GroupNorm(2, 6) @ 2,C,H,W",
         "nn.GroupNorm(4, 4) @ N,4,H,W",
         "nn.GroupNorm(3, 6, affine=False) @ 1,C,H",
-        "nn.GroupNorm(1, 3) @ N,3",
+        "nn.GroupNorm(1, 3) @ N,C",
+        "nn.GroupNorm(1, 3) @ C",
     ),
 )
 register(
@@ -268,6 +282,8 @@ register(
         "F.layer_norm(x, (4,), torch.ones(4), torch.ones(4)) @ 2,H,W",
         "F.layer_norm(x, x.shape[1:]) @ 2,H,W",
         "F.layer_norm(x, (x.shape[1], 3)) @ 2,H,W",
+        "F.layer_norm(x, (x.shape[1],)) @ 2,H,W",
+        "nn.LayerNorm((2, 5)) @ N,H",
     ),
 )
 register(
@@ -279,6 +295,7 @@ register(
         "nn.LocalResponseNorm(5) @ 2,C,H,W",
         "nn.LocalResponseNorm(2) @ 2,C,H",
         "F.local_response_norm(x, 3) @ 2,3,D,H,W",
+        "F.local_response_norm(x, 3) @ 2,H",
     ),
 )
 register(

@@ -10,6 +10,7 @@ from autofix.condition import at_least
 from autofix.fault import Code
 from autofix.ops.arrange import axes_of
 from autofix.ops.base import Call, Tensor, axis_of, register
+from autofix.ops.formula import not_empty
 from autofix.ops.index import Integers
 from autofix.ops.join import broadcast
 from autofix.size import Dim
@@ -29,15 +30,9 @@ class Extremes(NamedTuple):
     max: Tensor
 
 
-def _not_empty(call: Call, n: Dim) -> None:
-    if not isinstance(n, int) or n < 1:
-        call.require(at_least(n, 1), Code.EMPTY, "reduced dimension is not empty", needs=1, gets=n)
-
-
 def reduced(input: Tensor, dim: Any, keepdim: bool = False) -> tuple[tuple[Dim, ...], tuple[int, ...]]:
     """The shape after reducing over dimensions (all for None and for an empty list), and which those are."""
-    given = () if dim is None else dim if isinstance(dim, tuple | list) else (dim,)
-    axes = axes_of((tuple(given),), input.ndim) or tuple(range(input.ndim))
+    axes = axes_of(() if dim is None else (dim,), input.ndim) or tuple(range(input.ndim))
     if keepdim:
         return tuple(1 if i in axes else n for i, n in enumerate(input.shape)), axes
     return tuple(n for i, n in enumerate(input.shape) if i not in axes), axes
@@ -86,7 +81,7 @@ def extreme(call: Call, input: Tensor, dim: Any = (), keepdim: bool = False, *, 
     given = dim if axis is None else axis
     shape, axes = reduced(input, given, keepdim)
     for position in axes:
-        _not_empty(call, input.shape[position])
+        not_empty(call, input.shape[position], "reduced dimension is not empty")
     return Tensor(shape)
 
 
@@ -110,9 +105,10 @@ def maximum(
 
 def found(call: Call, input: Tensor, dim: int = -1, keepdim: bool = False) -> Found:
     """torch.mode; torch.max and torch.median along a dimension."""
-    shape, axes = reduced(input, axis_of(dim, input.ndim), keepdim)
+    axis = axis_of(dim, input.ndim)
+    shape, _ = reduced(input, axis, keepdim)
     if input.ndim:
-        _not_empty(call, input.shape[axes[0]])
+        not_empty(call, input.shape[axis], "reduced dimension is not empty")
     return Found(Tensor(shape), Integers(shape))
 
 
@@ -222,7 +218,12 @@ register(
     samples=("x[..., 2:].median(2).values @ 2,3,H", "x[:, 9:].median() @ 2,H"),
 )
 register("mode", found, functions_and_methods("mode"), samples=("x[:, 4:].mode(1)[0] @ 2,H,W",))
-register("kthvalue", kth, functions_and_methods("kthvalue"), samples=("x.kthvalue(4, 1, True)[0] @ 2,H,W",))
+register(
+    "kthvalue",
+    kth,
+    functions_and_methods("kthvalue"),
+    samples=("x.kthvalue(4, 1, True)[0] @ 2,H,W", "x.sum().kthvalue(x.shape[1], 0)[0] @ 2,H"),
+)
 register(
     "aminmax", extremes, functions_and_methods("aminmax"), samples=("x[:, 4:].aminmax(dim=1).max @ 2,H,W",)
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,15 +15,14 @@ from torch import nn
 
 from autofix.condition import any_of, at_least, divides, equal
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
-from autofix.ops.factor import cancel, identical
-from autofix.size import Dim, product
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register, same_number, spread
+from autofix.ops.factor import cancel
+from autofix.size import Dim, identical, product
 
 
 def sizes_of(sizes: Sequence[Any]) -> tuple[Dim, ...]:
     """The sizes of `view(2, 3)` and `view((2, 3))` alike."""
-    if len(sizes) == 1 and isinstance(sizes[0], tuple | list):
-        sizes = sizes[0]
+    sizes = spread(sizes)
     if any(isinstance(size, Tensor | torch.dtype | str) for size in sizes):
         raise Unmodelled("a size that is no number")
     return tuple(sizes)
@@ -32,10 +30,7 @@ def sizes_of(sizes: Sequence[Any]) -> tuple[Dim, ...]:
 
 def flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """torch.flatten."""
-    rank = input.ndim
-    if rank == 0:
-        return replace(input, shape=(1,))
-    start, end = axis_of(start_dim, rank), axis_of(end_dim, rank)
+    start, end = axis_of(start_dim, input.ndim), axis_of(end_dim, input.ndim)
     if start > end:
         raise Refused("flatten() starts after it ends")
     merged = product(input.shape[start : end + 1])
@@ -71,28 +66,14 @@ def view_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
 
 
 def _keep_layout(call: Call, shape: Sequence[Dim], asked: Sequence[Dim]) -> None:
-    """Require of each stretch of memory that it is taken whole; a stretch of one element may go anywhere."""
-    cuts = [0, *sorted(call.apart()), len(shape)]
-    stretches = [shape[a:b] for a, b in pairwise(cuts)]
-    left, open_ = list(asked), list[Sequence[Dim]]()
-    for stretch in stretches:
-        open_.append(stretch)
-        whole = [dim for part in open_ for dim in part]
-        fits = (n for n in range(len(left) + 1) if _equal_products(call, left[:n], whole))
-        taken = next(fits, None)
-        if taken is not None:
-            _merged(call, open_)
-            left, open_ = left[taken:], []
-    _merged(call, open_)
-
-
-def _merged(call: Call, stretches: Sequence[Sequence[Dim]]) -> None:
-    """Require that at most one of several stretches has more than one element, or one has none."""
-    if len(stretches) > 1:
-        whole = [product(stretch) for stretch in stretches]
-        others = [product((*whole[:i], *whole[i + 1 :])) for i in range(len(whole))]
-        loose = any_of([*(equal(other, 1) for other in others), equal(product(whole), 0)])
-        call.require(loose, Code.LAYOUT, "view keeps apart what lies apart in memory; reshape copies")
+    """Require a cut in the view wherever memory has one, unless there is no element."""
+    heads = [*(asked[:end] for end, _ in enumerate(asked)), asked]
+    for cut in sorted(call.apart()):
+        sides = [cancel(call, head, shape[:cut]) for head in heads]
+        sizes = [(product(left), product(right)) for left, right in sides]
+        if not any(identical(*both) for both in sizes):
+            fits = any_of([*(equal(*both) for both in sizes), equal(product(shape), 0)])
+            call.require(fits, Code.LAYOUT, "view keeps apart what lies apart in memory; reshape copies")
 
 
 def reshape_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
@@ -110,19 +91,14 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
     wild = [position for position, size in enumerate(sizes) if is_inferred(size)]
     if len(wild) > 1:
         raise Refused("only one dimension can be inferred")
+    least = len(wild)  # beside a -1, a zero leaves it undetermined
     fixed = [size for size in sizes if not is_inferred(size)]
     for size in fixed:
-        if not isinstance(size, int) or size < int(bool(wild)):
-            least = int(bool(wild))  # beside a -1, a zero leaves it undetermined
-            call.require(
-                at_least(size, least), Code.RESHAPE, "sizes are not negative", needs=least, gets=size
-            )
+        call.require(at_least(size, least), Code.RESHAPE, "sizes are not negative", needs=least, gets=size)
     left, right = cancel(call, shape, fixed)
     have, want = product(left), product(right)
     if not wild:
-        if not identical(have, want):
-            what = "the number of elements stays the same"
-            call.require(equal(have, want), Code.RESHAPE, what, needs=want, gets=have)
+        same_number(call, have, want, Code.RESHAPE, "the number of elements stays the same")
         return tuple(sizes)
     if isinstance(want, int) and want == 0:
         raise Refused("a size of 0 beside -1")
@@ -130,7 +106,7 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
         what = "the number of elements is a multiple of the given sizes"
         call.require(divides(want, have), Code.RESHAPE, what, needs=want, gets=have)
         have = have // want
-    return (*sizes[: wild[0]], have, *sizes[wild[0] + 1 :])
+    return tuple(have if is_inferred(size) else size for size in sizes)
 
 
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
@@ -147,7 +123,7 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(1, len(left))):
         return
     want, last = product(asked), left[-1]
-    if isinstance(want, int) and isinstance(last, int) and want > 0 and last % want == 0:
+    if isinstance(want, int) and isinstance(last, int) and last % want == 0:
         return
     have = product(left[1:])
     what = "view(-1, ...) keeps the batch: one row for each sample"
@@ -173,6 +149,7 @@ register(
         "torch.flatten(x.sum()) @ 2,H",
         "torch.flatten(x, 2, 2) @ 2,3,H,W",
         "x.flatten(3, 1) @ 2,3,H,W",
+        "torch.flatten(x) @ H",
     ),
 )
 register(
@@ -200,7 +177,9 @@ register(
         "x.reshape(-1, 2, 2, x.shape[2], x.shape[3]) @ B,4,H,W",
         "x.reshape(2, 3, -1, -1) @ 2,3,H,W",
         "x.reshape(0, -1) @ 2,3,H",
-        "x.reshape(x.shape[0] - 4, x.shape[0] - 4) @ H,2",
+        "x.reshape(x.shape[0] - 2, x.shape[0] - 2) @ H",
+        "x.sum((2,)).reshape(0, -1) @ 2,3,H",
+        "x[2:].reshape(0, 3) @ H,3",
         "x.reshape(x.shape[0] * x.shape[2], -1) @ B,3,H,W",
     ),
 )
@@ -227,6 +206,9 @@ register(
         "x[:, :2].view(2, -1) @ 2,3,H,W",
         "x.expand(2, 3, x.shape[2]).view(-1, x.shape[2]) @ 2,1,H",
         "F.avg_pool2d(x.permute(0, 3, 1, 2), 2).view(2, -1) @ 2,H,W,3",
+        "x.permute(0, 2, 3, 1).view(2, -1, 4, 3) @ 2,3,H,W",
+        "x.t().view(-1) @ H,W",
+        "x[3:].t().view(-1) @ H,2",
     ),
 )
 register("reshape as", reshape_as, ("reshape_as",), samples=("x.reshape_as(y) @ 2,6,H ; 2,3,W",))

@@ -222,7 +222,8 @@ register(
         "F.grid_sample(torch.ones(2, 3, 5, 4), x, align_corners=False) @ 2,H,W,2",
         "F.grid_sample(x, torch.ones(2, 5, 4, 3, 3), align_corners=True) @ 2,3,D,H,W",
         "F.grid_sample(x, torch.ones(2, 5, 4, 2), align_corners=False) @ B,3,H,W",
-        "F.grid_sample(x[..., 3:], torch.ones(2, 5, 4, 2), align_corners=False) @ 2,3,H,W",
+        "F.grid_sample(x[:, :, 3:], torch.ones(2, 5, 4, 2), align_corners=False) @ 2,3,H,W",
+        "F.grid_sample(torch.ones(2, 0, 5, 4), x, align_corners=False) @ 2,H,W,2",
         "F.grid_sample(torch.ones(2, 3, 5, 4), x, align_corners=False) @ 2,3,H,N",
         "F.grid_sample(x, torch.ones(2, 5, 1), align_corners=False) @ 2,3,H",
     ),
@@ -233,7 +234,7 @@ register(
     (F.affine_grid,),
     samples=(
         "F.affine_grid(x, (2, 3, 5, 4), align_corners=False) @ N,H,3",
-        "F.affine_grid(x, (2, 1, 3, 5, 4), align_corners=False) @ N,3,W",
+        "F.affine_grid(x, (2, 1, 3, 5, 4), align_corners=False) @ N,3,4",
         "F.affine_grid(x, (2, 3, y.shape[0] - 3, 4), align_corners=False) @ 2,2,3 ; H",
     ),
 )

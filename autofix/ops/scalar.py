@@ -16,7 +16,7 @@ from autofix.condition import Condition, equal
 from autofix.fault import Code
 from autofix.ops.arithmetic import negation, number, truth
 from autofix.ops.arrange import matrix_transpose, short_transpose
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register, spread
 from autofix.ops.split import Pieces
 from autofix.ratio import NotExactError, Ratio
 from autofix.size import Dim, is_dim, larger, smaller
@@ -105,7 +105,7 @@ def as_float(call: Call, value: Any) -> Any:
 
 def extreme(call: Call, *values: Any, pick: Callable[[Dim, Dim], Dim], plain: Callable[..., Any]) -> Any:
     """min and max of sizes."""
-    items = values[0] if len(values) == 1 and isinstance(values[0], tuple | list) else values
+    items = spread(values)
     if all(isinstance(value, int | float) for value in items):
         return plain(items)
     if not all(is_dim(value) for value in items):
@@ -141,10 +141,9 @@ def assertion(call: Call, condition: Any, message: Any = "") -> None:
         if isinstance(message, str) and message
         else "the model's own assertion"
     )
-    parts = [holds if isinstance(holds, Condition) else equal(int(holds), 1)]
-    if parts[0].relation == "not any":
-        parts = [~part for part in parts[0].either]  # a conjunction, one requirement for each part
-    for part in parts:
+    whole = holds if isinstance(holds, Condition) else equal(int(holds), 1)
+    conjunction = whole.relation == "not any"  # one requirement for each part
+    for part in [~one for one in whole.either] if conjunction else [whole]:
         call.require(part, Code.ASSERTION, what)
 
 
@@ -191,7 +190,17 @@ register(
         "x.max(2).values @ 2,3,H,W",
     ),
 )
-register("size", size, ("size",), samples=("x.new_ones(x.size()) @ 2,H,W", "x.view(x.size(-1), -1) @ 2,H,W"))
+register(
+    "size",
+    size,
+    ("size",),
+    samples=(
+        "x.new_ones(x.size()) @ 2,H,W",
+        "x.view(x.size(-1), -1) @ 2,H,W",
+        "torch.ones(x.size(0)) @ H",
+        "torch.ones(x.sum().size(0)) @ H",
+    ),
+)
 register("dim", rank, ("dim", "ndimension"), samples=("x.flatten(x.dim() - 2) @ 2,H,W",))
 register(
     "numel",
@@ -199,7 +208,12 @@ register(
     (torch.numel, "numel", "nelement"),
     samples=("torch.ones(x.numel()) @ H,W", "torch.ones(x.shape[1:].numel()) @ 2,H,W"),
 )
-register("len", length, (builtins.len, "__len__"), samples=("torch.ones((len(x), 2)) @ H,W",))
+register(
+    "len",
+    length,
+    (builtins.len, "__len__"),
+    samples=("torch.ones((len(x), 2)) @ H,W", "torch.ones(len(x)) @ H", "torch.ones(len(x.sum())) @ H"),
+)
 register(
     "rounding",
     rounding,

@@ -8,13 +8,14 @@ from typing import Any
 from autofix.condition import at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled
-from autofix.size import Dim, Joint, Size, ceil_divide, is_dim, larger, smaller
+from autofix.size import Dim, Joint, Size, ceil_divide, identical, is_dim, larger, smaller
 
 
 def sliced(call: Call, n: Dim, index: slice) -> Dim:
     """The length of `x[start:stop:step]` along a dimension of size n."""
-    start, stop, step = index.start, index.stop, 1 if index.step is None else index.step
-    if not isinstance(step, int) or not all(bound is None or is_dim(bound) for bound in (start, stop)):
+    start, stop = 0 if index.start is None else index.start, index.stop
+    step = 1 if index.step is None else index.step
+    if not isinstance(step, int) or not is_dim(start) or not (stop is None or is_dim(stop)):
         raise Unmodelled(f"slice [{start}:{stop}:{step}]")
     if step < 1:
         raise Refused(f"slice step {step}: must be positive")
@@ -31,12 +32,12 @@ def not_vanished(call: Call, n: Dim, result: Dim) -> None:
 
 def _extent(call: Call, n: Dim, start: Any, stop: Any) -> Dim:
     """stop - start after clamping, perhaps negative. Plain cases are spelled out to keep results simple."""
-    if start is None or (isinstance(start, int) and start == 0):
-        if isinstance(stop, int) and stop < 0:
-            return n + stop
-        return n if stop is None else smaller(n, stop) if isinstance(stop, int) else clamped(call, n, stop)
     if stop is None and isinstance(start, int):
-        return n - start if start > 0 else smaller(n, -start)
+        return n - start if start >= 0 else smaller(n, -start)
+    if identical(start, 0) and isinstance(stop, int):
+        return smaller(n, stop) if stop >= 0 else n + stop
+    if identical(start, 0):
+        return clamped(call, n, stop)
     return (n if stop is None else clamped(call, n, stop)) - clamped(call, n, start)
 
 

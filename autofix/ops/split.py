@@ -8,28 +8,34 @@ from typing import Any
 
 import torch
 
-from autofix.condition import at_least, equal
+from autofix.condition import any_of, at_least, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
+from autofix.ops.join import may_be_zero
 from autofix.ops.slicing import resized, sliced, without
-from autofix.size import Dim, at, ceil_divide, smaller
+from autofix.size import Dim, at, ceil_divide, identical, smaller
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Equal pieces of a dimension whose size varies, and with it their number."""
+    """Equal pieces of a dimension whose size varies, and with it their number. empty: how many of nothing."""
 
     input: Tensor
     axis: int
     size: Dim
+    empty: int = 1
 
     def piece(self, call: Call, index: int) -> Tensor:
         """One of them; which one is asked for says how many there must be."""
         if index < 0:
             raise Unmodelled("a piece counted from the end, of a dimension whose size varies")
-        rest = self.input.shape[self.axis] - index * self.size
+        whole = self.input.shape[self.axis]
+        rest = whole - index * self.size
         if index:
-            call.require(at_least(rest, 1), Code.INDEX, "there are enough pieces", needs=1, gets=rest)
+            there = at_least(rest, 1)
+            if index < self.empty and may_be_zero(whole):
+                there = any_of((there, equal(whole, 0)))
+            call.require(there, Code.INDEX, "there are enough pieces", needs=1, gets=rest)
         return resized(self.input, self.axis, smaller(self.size, rest))
 
     @property
@@ -40,7 +46,8 @@ class Pieces:
     def shapes(self, point: Mapping[int, int]) -> list[tuple[int, ...]]:
         """The pieces at one input size, as torch makes them."""
         whole, size = [int(at(dim, point)) for dim in self.input.shape], int(at(self.size, point))
-        parts = [min(size, whole[self.axis] - start) for start in range(0, whole[self.axis], max(size, 1))]
+        n = whole[self.axis]
+        parts = [min(size, n - start) for start in range(0, n, size)] if n else [0] * self.empty
         return [(*whole[: self.axis], part, *whole[self.axis + 1 :]) for part in parts]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -59,9 +66,7 @@ def chunk(call: Call, input: Tensor, chunks: int, dim: int = 0) -> Any:
         raise Refused(f"chunk() into {chunks}")
     axis = _axis(input, dim)
     n = input.shape[axis]
-    if isinstance(n, int) and n == 0:
-        return (input,) * chunks
-    return _pieces(input, axis, ceil_divide(n, chunks))
+    return _pieces(input, axis, ceil_divide(n, chunks), chunks)
 
 
 def split(call: Call, tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> Any:
@@ -76,10 +81,9 @@ def split(call: Call, tensor: Tensor, split_size_or_sections: Any, dim: int = 0)
         call.require(equal(total, n), Code.INDEX, "sections add up to the dimension", needs=total, gets=n)
         return tuple(resized(tensor, axis, section) for section in split_size_or_sections)
     size = split_size_or_sections
-    if isinstance(n, int) and n == 0:
-        return (tensor,)
-    call.require(at_least(size, 1), Code.LIMIT, "pieces have a positive size", needs=1, gets=size)
-    return _pieces(tensor, axis, size if not isinstance(size, int) else max(size, 1))
+    least = 0 if identical(n, 0) else 1
+    call.require(at_least(size, least), Code.LIMIT, "pieces have a positive size", needs=least, gets=size)
+    return _pieces(tensor, axis, size)
 
 
 def split_method(call: Call, input: Tensor, split_size: Any, dim: int = 0) -> Any:
@@ -92,11 +96,13 @@ def split_with_sizes(call: Call, input: Tensor, split_sizes: Any, dim: int = 0) 
     return split(call, input, split_sizes, dim)
 
 
-def _pieces(input: Tensor, axis: int, size: Dim) -> Any:
+def _pieces(input: Tensor, axis: int, size: Dim, empty: int = 1) -> Any:
     n = input.shape[axis]
+    if identical(n, 0):
+        return (input,) * empty
     if not isinstance(n, int) or not isinstance(size, int):
-        return Pieces(input, axis, size)
-    return tuple(resized(input, axis, min(size, n - start)) for start in range(0, n, size))
+        return Pieces(input, axis, size, empty)
+    return tuple(resized(input, axis, min(size, n - start)) for start in range(0, n, max(size, 1)))
 
 
 def tensor_split(call: Call, input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -133,6 +139,15 @@ register(
         "torch.chunk(x, 3, dim=2)[1] @ 2,3,H,W",
         "x.chunk(4, -1)[3] @ 2,3,H,W",
         "x.chunk(3, 1)[-1] @ 2,5,H,W",
+        "x.chunk(3, -1) @ 2,H,W",
+        "x.chunk(1, 1)[0] @ 2,H,W",
+        "x.chunk(0, 1) @ 2,3,H",
+        "x.chunk(2)[0] @ H",
+        "x.sum().chunk(2) @ H",
+        "x[:, :0].chunk(3, 1)[2] @ 2,3,H",
+        "x[:, :, 3:].chunk(3, 2) @ 2,3,H",
+        "x[:, :, 3:].chunk(3, 2)[2] @ 2,3,H",
+        "x[:, :, 3:].chunk(3, 2)[3] @ 2,3,H",
     ),
 )
 register(
@@ -143,6 +158,10 @@ register(
         "torch.split(x, 3, 2)[1] @ 2,3,H,W",
         "torch.split(x, [2, 5], dim=3)[1] @ 2,3,H,W",
         "torch.split(x, [x.shape[2] // 2, x.shape[2] - x.shape[2] // 2], dim=2)[1] @ 2,3,H,W",
+        "torch.split(x, [x.shape[2] - 4, 4], 2)[1] @ 2,3,H",
+        "torch.split(x, 3, 1) @ 2,H,W",
+        "torch.split(x[:, 3:], 2, 1) @ 2,H",
+        "torch.split(x[:, 3:], 2, 1)[1] @ 2,H",
     ),
 )
 register(
@@ -153,6 +172,12 @@ register(
         "x.split(2, 1)[1] @ 2,5,H,W",
         "x.split((1, 2), 1)[1] @ 2,3,H,W",
         "x.split(x.shape[3], 2)[1] @ 2,3,H,W",
+        "x.split(x.shape[3] - 3, 2)[0] @ 2,3,H,W",
+        "x.split(1, 1)[1] @ 2,2,H",
+        "x.split(1, 1)[1] @ 2,1,H",
+        "x.split(0, 1)[0] @ 2,1,H",
+        "x[:, :0].split(0, 1)[0] @ 2,3,H",
+        "x[:, :0].split(x.shape[2] - 3, 1)[0] @ 2,3,H",
     ),
 )
 register(
@@ -169,6 +194,9 @@ register(
         "x.tensor_split(3, 2)[1] @ 2,3,H,W",
         "torch.tensor_split(x, (2, 5), dim=3)[1] @ 2,3,H,W",
         "torch.tensor_split(x, 3, dim=2)[2] @ 2,3,H,W",
+        "torch.tensor_split(x, (2, 5), dim=3)[0] @ 2,3,H,W",
+        "x.tensor_split(1, 2)[0] @ 2,3,H",
+        "x.tensor_split(0, 2) @ 2,3,H",
     ),
 )
 register(

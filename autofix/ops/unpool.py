@@ -19,10 +19,9 @@ from autofix.ops.base import (
     same_number,
     spatial,
 )
-from autofix.ops.factor import identical
 from autofix.ops.formula import not_empty
 from autofix.ops.pool import Indices
-from autofix.size import Dim, product
+from autofix.size import Dim, identical, product
 
 
 def unpool(
@@ -147,6 +146,27 @@ register(
         (
             "(lambda p: nn.MaxUnpool3d((1, 2, 3))(p[0], p[1]))"
             "(F.max_pool3d(x, (1, 2, 3), return_indices=True)) @ 1,1,D,H,W"
+        ),
+        (
+            "(lambda p: nn.MaxUnpool2d(3, 4, 3)(p[0], p[1]))"
+            "(F.max_pool2d(x, 2, return_indices=True)) @ 1,2,H,W"
+        ),
+        (
+            "(lambda p: nn.MaxUnpool1d(4, 2)(p[0], p[1], x.shape[2:]))"
+            "(F.max_pool1d(x, 2, return_indices=True)) @ 1,2,H"
+        ),
+        (
+            "(lambda p: nn.MaxUnpool1d(4, 2)(p[0], p[1], (x.shape[2] + 3,)))"
+            "(F.max_pool1d(x, 2, return_indices=True)) @ 1,2,H"
+        ),
+        (
+            "(lambda p: nn.MaxUnpool1d(9, 1)(p[0][..., 3:], p[1][..., 3:]))"
+            "(F.max_pool1d(x, 1, return_indices=True)) @ 1,2,H"
+        ),
+        (
+            "(lambda p, q: nn.MaxUnpool1d(4)(p[0], q[1]))"
+            "(F.max_pool1d(x, 2, return_indices=True), F.max_pool1d(y, 2, return_indices=True))"
+            " @ 1,2,H ; 1,2,W"
         ),
     ),
 )
