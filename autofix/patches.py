@@ -68,6 +68,18 @@ def _folded(function: Callable[..., bool], join: Callable[[Any, Any], Any]) -> C
     return call
 
 
+def _seen_as(check: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """isinstance, to which a symbol is what it stands for; torch's own code would look for its memory."""
+
+    def call(value: Any, kinds: Any) -> bool:
+        if check(value, kinds) or not issubclass(type(value), fx.Proxy):
+            return check(value, kinds)
+        asks = sys._getframe(1).f_globals.get("__name__") or ""
+        return not asks.startswith("torch.") and issubclass(getattr(value, "stands_for", object), kinds)
+
+    return call
+
+
 class _IntMeta(type):
     """`int` as the model's own modules see it while they are traced."""
 
@@ -76,6 +88,9 @@ class _IntMeta(type):
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, int)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, int)
 
     def __eq__(cls, other: object) -> bool:
         return other is int or other is cls
@@ -88,9 +103,12 @@ class _Int(metaclass=_IntMeta):
     pass
 
 
+# torch's parser of arguments would ask a symbol for its number
 _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
     *(torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty),
-    *(torch.rand, torch.randn, torch.full, torch.linspace),
+    *(torch.rand, torch.randn, torch.full, torch.linspace, torch.arange, torch.eye, torch.randint),
+    *(torch.reshape, torch.narrow, torch.select, torch.split, torch.chunk, torch.tile, torch.roll),
+    *(torch.broadcast_to, torch.unflatten, torch.repeat_interleave, torch.constant_pad_nd),
 )
 
 
@@ -99,6 +117,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
     """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
     described = {key: value for key, value in _symbolic_trace._wrapped_fns_to_patch.items() if _has_row(key)}
     with ExitStack() as stack:
+        stack.enter_context(patch.object(builtins, "isinstance", _seen_as(isinstance)))
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))
         stack.enter_context(patch.object(builtins, "min", _recorded(min)))
         stack.enter_context(patch.object(builtins, "all", _folded(all, operator.and_)))
