@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from inspect import Parameter, signature
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
 from autofix.errors import CaptureError
+from autofix.frames import caller
+from autofix.handlers import protected
 from autofix.layout import laid_out
 from autofix.meta import undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
-
-_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: torchvision is not torch
-_OURS = str(Path(__file__).parent)
-_EXAMPLES = str(Path(__file__).parent / "examples")
 
 
 class Recorded(fx.Proxy):
@@ -62,6 +60,7 @@ class Tracer(fx.Tracer):
         super().__init__()
         self.places: dict[str, Place] = {}
         self.inputs = inputs
+        self.caught = False  # what some call raises, the model's own code would catch
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Recorded(node, self)
@@ -70,7 +69,11 @@ class Tracer(fx.Tracer):
         node = super().create_node(*args, **kwargs)
         if node.op.startswith("call"):
             self.places[node.name] = caller()
+            self.caught = self.caught or protected()
         return node
+
+    def create_arg(self, a: Any) -> Any:
+        return super().create_arg(a.item() if isinstance(a, np.generic) else a)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """A layer that forward makes and calls at once, `nn.ReLU()(x)`, is the functions that it calls."""
@@ -78,34 +81,31 @@ class Tracer(fx.Tracer):
         return super().call_module(m, forward, args, kwargs) if known else forward(*args, **kwargs)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
-        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
-        shapes = self.inputs.shapes
-        given = [index < len(shapes) and shapes[index] is not None for index in range(len(args) - 1)]
-        inputs = [
-            proxy if there else _default(proxy.node) for proxy, there in zip(args[1:], given, strict=True)
-        ]
-        return function, [args[0], *inputs]
+        """One proxy for each input; fx's own way calls a decorated forward by the names of the inner one."""
+        shapes, args = list(self.inputs.shapes), list[Any]()
+        named, needed = dict[str, Any](), 0
+        for parameter in [*signature(root_fn).parameters.values()][1:]:
+            if parameter.kind is Parameter.VAR_POSITIONAL:
+                args += [shape and self._input(f"{parameter.name}_{n}") for n, shape in enumerate(shapes)]
+                shapes, needed = [], len(args)
+            elif parameter.kind is not Parameter.VAR_KEYWORD:
+                given = shapes.pop(0) is not None if shapes else False
+                optional = parameter.default is not Parameter.empty
+                proxy = self._input(parameter.name, *([parameter.default] if optional else []))
+                value = proxy if given else parameter.default if optional else None
+                if parameter.kind is not Parameter.KEYWORD_ONLY:
+                    args.append(value)
+                    needed = len(args) if given or not optional else needed
+                elif given or not optional:
+                    named[parameter.name] = value
 
+        def call(*values: Any) -> Any:
+            return root_fn(*values, **named)
 
-def _default(node: fx.Node) -> Any:
-    name = str(node.target)
-    if name.startswith("**"):
-        return {}
-    return () if name.startswith("*") else node.args[0] if node.args else None
+        return call, [self.root, *args[:needed]]
 
-
-def caller() -> Place:
-    """The innermost frame that is neither torch's nor ours."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        if _is_users(frame.f_code.co_filename):
-            break
-        frame = frame.f_back
-    return Place(frame.f_code, frame.f_lasti)
-
-
-def _is_users(file: str) -> bool:
-    return file.startswith(_EXAMPLES) or not file.startswith((_TORCH, _OURS, "<eval_with_key>"))
+    def _input(self, name: str, *default: Any) -> Any:
+        return self.create_proxy("placeholder", name, default, {})
 
 
 @dataclass
@@ -136,10 +136,14 @@ def watch_training() -> Iterator[Reads]:
 
 @dataclass(frozen=True)
 class Capture:
-    """The programs of both modes; the same object where the mode makes no difference to the graph."""
+    """The programs of both modes; the same object where the mode makes no difference to the graph.
+
+    caught: the model's own code would catch what some call raises, so that sizes may take another path
+    """
 
     evaluating: Program
     training: Program
+    caught: bool = False
 
 
 def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
@@ -150,9 +154,9 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
     meta.train()
     trains = {id(module): module.training for module in meta.modules()}
     with watch_training() as reads:
-        evaluating = _trace(meta.eval(), inputs, trains)
-    training = _trace(meta.train(), inputs, trains) if reads.training else evaluating
-    return Capture(evaluating, training)
+        evaluating, caught = _trace(meta.eval(), inputs, trains)
+    training, caught_too = _trace(meta.train(), inputs, trains) if reads.training else (evaluating, caught)
+    return Capture(evaluating, training, caught or caught_too)
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def kept_as_it_is(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> Program:
+def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> tuple[Program, bool]:
     tracer = Tracer(inputs)
     try:
         with undisturbed():
@@ -193,4 +197,4 @@ def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> Pro
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error
     sites = read_graph(graph, meta, tracer.places, lambda m: trains[id(m)])
-    return laid_out(Program(sites, graph, meta, inputs))
+    return laid_out(Program(sites, graph, meta, inputs)), tracer.caught

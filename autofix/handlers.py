@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from types import CodeType, FunctionType
+from typing import Any
 
 from torch import nn
+
+from autofix.frames import users_frames
 
 
 def catches(model: nn.Module) -> bool:
@@ -38,6 +42,25 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
             yield from _nested(constant)
 
 
+def protected() -> bool:
+    """Whether an error raised here would reach an `except` clause of the model's own code."""
+    return any(
+        start <= frame.f_lasti < end
+        for frame in users_frames()
+        for start, end in _protected_parts(frame.f_code)
+    )
+
+
+@lru_cache(maxsize=256)
+def _protected_parts(code: CodeType) -> tuple[tuple[int, int], ...]:
+    """The instructions of code with an `except` clause that have some handler."""
+    if not _handles(code):
+        return ()
+    bytecode: Any = dis.Bytecode(code)
+    return tuple((entry.start, entry.end) for entry in bytecode.exception_entries)
+
+
+@lru_cache(maxsize=256)
 def _handles(code: CodeType) -> bool:
     """`except Kind:` asks for the kind; a bare `except:` drops the error that it is given."""
     if not code.co_exceptiontable:

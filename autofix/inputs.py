@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
@@ -139,6 +140,7 @@ def sizes_of(name: str, value: Any, axes: tuple[str, ...]) -> tuple[int, ...]:
         raise UsageError(
             f"{name} has {len(values)} sizes, but the input has {len(axes)} axes ({', '.join(axes)})"
         )
+    values = tuple(size.item() if isinstance(size, np.integer) else size for size in values)
     for size in values:
         if isinstance(size, bool) or not isinstance(size, int):
             raise UsageError(f"{name} is a whole number of pixels for each axis, not {size!r}")

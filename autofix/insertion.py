@@ -68,7 +68,10 @@ class Align:
     free: int = 0
 
     def resize(self, args: Args) -> Args:
-        like = operands(args, Tensor)[self.like]
+        found = operands(args, Tensor)
+        if len(found) <= max(self.like, self.operand):  # an operand of which no size is known
+            return args
+        like = found[self.like]
         return change_operand(args, self.operand, lambda x: _with_last(x, self._sizes(x, like)))
 
     def replaces(self, other: object) -> bool:

@@ -32,6 +32,7 @@ from autofix.condition import (
 )
 from autofix.curve import Curve, CurveTooLong
 from autofix.fault import Code
+from autofix.handlers import protected
 from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
@@ -91,7 +92,8 @@ class Interpreter:
 
     box:   the sizes of interest, for conditions that shape the graph
     point: the sizes whose path is followed where such a condition differs within the box
-    raises: what torch refuses at the point is raised, and every requirement is a path condition
+    raises: what torch refuses at the point is raised where the model's own code would catch it; what is
+            required there is a path condition
     """
 
     raises = False
@@ -159,7 +161,7 @@ class Interpreter:
         train: bool,
     ) -> None:
         """Take note of a requirement."""
-        if self.raises and not silent and (self.training_now or not train):
+        if self.raises and not silent and (self.training_now or not train) and protected():
             if not self.decide(condition):
                 raise TorchRaises(f"{self.site.name}: {what}")
             return

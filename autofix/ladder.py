@@ -20,7 +20,7 @@ from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined
 from autofix.interpret import Interpreter, Meaning, Requirement
 from autofix.layout import apart, matters
-from autofix.meta import meta_inputs, to_meta, undisturbed
+from autofix.meta import raised, to_meta, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.size import BATCH
@@ -127,15 +127,27 @@ class Followed:
         except CaptureError:
             raise
         except Exception as error:
-            reason = runs(self.meta, self.inputs, point)
-            if reason is None:
-                raise CaptureError(
-                    f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
-                ) from error
-            return refused(tried[-1], self.meta, self.inputs, reason)
+            return self._refused(tried[-1], point, error)
         if any(found.values()):
             return self._piece(made, point, found)
         return Piece(program, tried[-1].meaning(), point)
+
+    def _refused(self, interpreter: Interpreter, point: Mapping[int, int], error: Exception) -> Piece:
+        """The path of a size at which the trace ended, where the model itself refuses it too."""
+        reason = raised(self.meta, self.inputs, point)
+        failing = next((r for r in interpreter.requirements if _fails(r, interpreter, point)), None)
+        if reason is None or (failing is None and type(reason) is not type(error)):
+            raise CaptureError(
+                f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
+            ) from error
+        if failing is not None:  # what came after it says nothing of sizes at which it holds
+            interpreter.conditions.append(~failing.condition)
+        return refused(interpreter, self.meta, self.inputs, f"{type(reason).__name__}: {reason}")
+
+
+def _fails(requirement: Requirement, interpreter: Interpreter, point: Mapping[int, int]) -> bool:
+    asked = not requirement.silent and (interpreter.training_now or not requirement.train)
+    return asked and not bool(requirement.condition.at(point))
 
 
 def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:
@@ -179,7 +191,7 @@ def _image_that_runs(model: nn.Module, inputs: InputShapes) -> InputShapes | Non
     """The shapes of images that a model runs on although its first convolution has other channels."""
     meta = to_meta(model).eval()
     for other in as_images(inputs):
-        if any(runs(meta, other, {**dict.fromkeys(start(other), n), BATCH: 2}) is None for n in TRIED[:5]):
+        if any(raised(meta, other, {**dict.fromkeys(start(other), n), BATCH: 2}) is None for n in TRIED[:5]):
             return other
     return None
 
@@ -208,10 +220,10 @@ def _written(inputs: InputShapes) -> str:
 
 def _climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain | Followed, Analysis]:
     meta = to_meta(model)
-    if catches(model):
-        return _second(meta, inputs, None, "")
     try:
         plain = Plain(capture_plain(meta, inputs), inputs)
+        if plain.captured.caught:
+            return _second(to_meta(model), inputs, None, "")
         if inferred and refined(plain.programs[0], inputs) != inputs:
             inputs = refined(plain.programs[0], inputs)
             plain = Plain(capture_plain(to_meta(model), inputs), inputs)
@@ -283,7 +295,7 @@ def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
         piece = mode.piece_at(point)
         if piece is None or _refuses_values(mode, piece, point):
             continue
-        if runs(mode.pieces[0].program.root, inputs, point) is None:
+        if raised(mode.pieces[0].program.root, inputs, point) is None:
             return f"the model works at {point[0]}, its trace does not"
     return None
 
@@ -301,14 +313,3 @@ def _any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
     point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(inputs.axes)), sizes)}
     good = np.flatnonzero(np.broadcast_to(mode.accepts(point), sizes.shape))
     return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), int(good[0]) + 1)} if len(good) else None
-
-
-def runs(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> str | None:
-    """None where the model really runs at a size, on the meta device; else what it raises."""
-    sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
-    try:
-        with undisturbed():
-            meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from autofix.errors import CaptureError
+from autofix.program import InputShapes
+from autofix.size import BATCH
 from autofix.unlisted import list_layers
 
 
@@ -35,8 +38,33 @@ class _WithoutData(TorchFunctionMode):
 def _empty(tensor: torch.Tensor) -> torch.Tensor:
     result = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
     if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(result, requires_grad=tensor.requires_grad)
+        result = nn.Parameter(result, requires_grad=tensor.requires_grad)
+    if tensor.ndim == 0:
+        setattr(result, NUMBER, getattr(tensor, NUMBER, None if tensor.is_meta else tensor.detach().cpu()))
     return result
+
+
+_IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
+NUMBER: Final = "_autofix_number"  # of a meta tensor without dimensions: what it is really
+
+
+def _is_tensor(value: Any) -> bool:
+    """By its type: a symbol says that it is one."""
+    return issubclass(type(value), torch.Tensor)
+
+
+def _known(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """What a function makes of single numbers that a model keeps in tensors, or `NotImplemented`."""
+    numbers = [getattr(a, NUMBER, None) if _is_tensor(a) else a for a in args]
+    if kwargs or not all(_is_tensor(number) or type(number) in (int, float, bool) for number in numbers):
+        return NotImplemented
+    with torch.device("cpu"):
+        result = func(*numbers)
+    if not isinstance(result, torch.Tensor):
+        return result
+    twin = torch.empty(result.shape, dtype=result.dtype, device="meta")
+    setattr(twin, NUMBER, result)
+    return twin
 
 
 def to_meta(model: nn.Module) -> nn.Module:
@@ -69,6 +97,11 @@ class _Cheap(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if args and _is_tensor(args[0]) and hasattr(args[0], NUMBER):
+            if _IN_PLACE.fullmatch(func.__name__):
+                delattr(args[0], NUMBER)  # what counts calls says nothing of sizes
+            elif (known := _known(func, args, kwargs)) is not NotImplemented:
+                return known
         if func is F.batch_norm and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
             tensors = [*args[1:], *kwargs.values()]
             if all(_has_features(t, args[0]) for t in tensors if isinstance(t, torch.Tensor)):
@@ -109,6 +142,28 @@ def undisturbed() -> Iterator[None]:
     finally:
         torch.set_rng_state(state)
         random.setstate(python_state)
+
+
+def raised(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> Exception | None:
+    """What a model raises at a size, really run on the meta device; None where it runs.
+
+    Raises CaptureError where it is the meta device that has no answer, such as the value of a tensor.
+    """
+    sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
+    try:
+        with undisturbed():
+            meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+    except Exception as error:
+        if isinstance(error, NotImplementedError) or _NO_DATA.search(str(error)):
+            reason = str(error).strip().partition("\n")[0]
+            raise CaptureError(
+                f"{type(meta).__name__} needs more than sizes to run: {type(error).__name__}: {reason}"
+            ) from error
+        return error
+    return None
+
+
+_NO_DATA = re.compile(r"\bmeta\b|register_meta|data is not allocated", re.IGNORECASE)
 
 
 def copied(model: nn.Module) -> nn.Module:

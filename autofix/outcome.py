@@ -14,9 +14,9 @@ from autofix import steps
 from autofix.analyse import Analysis, Mode
 from autofix.condition import Box, Condition, decide, growth_of
 from autofix.curve import LONGEST
-from autofix.errors import CaptureError, UsageError
+from autofix.errors import UsageError
 from autofix.fault import Fault
-from autofix.meta import meta_inputs, undisturbed
+from autofix.meta import raised
 from autofix.region import Patchwork, Region, describe, horizon, parts
 from autofix.size import BATCH
 
@@ -100,16 +100,8 @@ class Report:
 
     def _runs(self, point: dict[int, int], training: bool) -> bool:
         program = self.analysis.evaluating.pieces[0].program
-        shapes = program.inputs.concrete(tuple(point[a] for a in range(len(self.axes))), point[BATCH])
         program.root.train(training)
-        try:
-            with undisturbed():
-                program.root(*meta_inputs(shapes, program.inputs.integer))
-        except NotImplementedError as error:
-            raise CaptureError(f"{self.model_name} cannot run on the meta device: {error}") from error
-        except Exception:
-            return False
-        return True
+        return raised(program.root, program.inputs, point) is None
 
     @cached_property
     def minimum_input(self) -> tuple[int | None, ...]:

@@ -17,12 +17,15 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from autofix.capture import Recorded, Tracer, caller
+from autofix.capture import Recorded, Tracer
 from autofix.choices import Apart, Choices, may_run_anyway
 from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
+from autofix.frames import caller
+from autofix.handlers import protected
 from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
 from autofix.ops.base import Tensor
+from autofix.ops.index import Integers
 from autofix.ops.split import Pieces
 from autofix.patches import python_on_symbols
 from autofix.program import InputShapes, Program, Ref, Site, site_of
@@ -46,7 +49,7 @@ class Symbol(Recorded):
 
     @property
     def stands_for(self) -> type:
-        """What `isinstance` is told; a `__class__` that says so would have C code look for a tensor's memory."""
+        """What `isinstance` is told; told by `__class__`, C code would look for a tensor's memory."""
         value = self.tracer.values.get(self.node)
         return (
             torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
@@ -110,6 +113,12 @@ class Symbol(Recorded):
     def dim(self) -> int:
         return len(self.value.shape)
 
+    def is_floating_point(self) -> bool:
+        return not isinstance(self.value, Integers)
+
+    def is_complex(self) -> bool:
+        return False
+
     ndimension = dim
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
@@ -138,6 +147,8 @@ class Symbol(Recorded):
 
 class SymbolicTracer(Tracer):
     """Records the path that one size takes."""
+
+    proxy_buffer_attributes = True  # `self.table[: x.shape[1]]` is a call like any other
 
     def __init__(
         self,
@@ -183,8 +194,11 @@ class SymbolicTracer(Tracer):
         return node
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        """Rules look at a layer's parameters; only the model's own code gets proxies for them."""
-        return attr_val if self.evaluating else super().getattr(attr, attr_val, parameter_proxy_cache)
+        """Rules look at a layer's parameters; only the model's own code gets proxies, and single numbers."""
+        number = isinstance(attr_val, torch.Tensor) and attr_val.ndim == 0
+        if self.evaluating or number:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> Any:
         proxy = super().create_proxy(kind, target, *args, **kwargs)
@@ -260,7 +274,7 @@ class SymbolicTracer(Tracer):
         One that holds at every size counts too: it may not after an edit.
         """
         truth = self.truth_of(value)
-        if type(truth) is not Symbol or self.interpreter.raises:
+        if type(truth) is not Symbol or (self.interpreter.raises and protected()):
             return None
         condition = truth.value
         return truth if condition.axes and not condition.divides_by else None

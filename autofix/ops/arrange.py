@@ -23,9 +23,9 @@ def axes_of(dims: Sequence[Any], rank: int) -> tuple[int, ...]:
     return axes
 
 
-def permute(call: Call, input: Tensor, *dims: Any) -> Tensor:
+def permute(call: Call, input: Tensor, *positions: Any, dims: Any = None) -> Tensor:
     """torch.permute."""
-    axes = axes_of(dims, input.ndim)
+    axes = axes_of(positions if dims is None else (dims,), input.ndim)
     if len(axes) != input.ndim:
         raise Refused(f"permute() with {len(axes)} dimensions of a tensor that has {input.ndim}")
     return replace(input, shape=tuple(input.shape[axis] for axis in axes))
@@ -148,9 +148,9 @@ def roll(call: Call, input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     return input
 
 
-def flip(call: Call, input: Tensor, *dims: Any) -> Tensor:
+def flip(call: Call, input: Tensor, *positions: Any, dims: Any = None) -> Tensor:
     """torch.flip."""
-    axes_of(dims, input.ndim)
+    axes_of(positions if dims is None else (dims,), input.ndim)
     return input
 
 
@@ -169,6 +169,7 @@ register(
     (torch.permute, "permute"),
     samples=(
         "x.permute(0, 3, 1, 2) @ 2,3,H,W",
+        "x.permute(dims=(0, 3, 1, 2)) @ 2,3,H,W",
         "torch.permute(x, (1, -1, 0, 2)) @ 2,3,H,W",
         "x.permute(0, 2, 1) @ 2,3,H,W",
     ),
@@ -277,7 +278,14 @@ register(
     ),
 )
 register(
-    "flip", flip, (torch.flip, "flip"), samples=("x.flip(2, 3) @ 2,3,H,W", "torch.flip(x, (-1,)) @ 2,3,H,W")
+    "flip",
+    flip,
+    (torch.flip, "flip"),
+    samples=(
+        "x.flip(2, 3) @ 2,3,H,W",
+        "torch.flip(x, (-1,)) @ 2,3,H,W",
+        "torch.flip(x, dims=(1, 2)) @ 2,3,H,W",
+    ),
 )
 register(
     "rot90",

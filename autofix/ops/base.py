@@ -14,6 +14,7 @@ from functools import cached_property
 from inspect import Signature, signature
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
@@ -123,9 +124,17 @@ class Op:
         """The rule's keyword arguments as a module holds them."""
         if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
             raise Unmodelled(f"{type(module).__name__} has no shape before its first call")
-        if callable(self.reads):
-            return self.reads(module)
-        return {name: getattr(module, name) for name in self.reads}
+        read = self.reads(module) if callable(self.reads) else {n: getattr(module, n) for n in self.reads}
+        return {name: _plain(value) for name, value in read.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A hyperparameter with Python's numbers in the place of numpy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list) and any(isinstance(item, np.generic) for item in value):
+        return type(value)([_plain(item) for item in value])
+    return value
 
 
 _BY_TARGET: dict[Any, tuple[Op, Mapping[str, Any]]] = {}

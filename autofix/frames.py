@@ -1,0 +1,39 @@
+"""The frames of the user's own code on the stack, while a model is traced."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import fx
+
+from autofix.program import Place
+
+_TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: torchvision is not torch
+_OURS = str(Path(__file__).parent)
+_EXAMPLES = str(Path(__file__).parent / "examples")
+
+
+_TRACE = fx.Tracer.trace.__code__
+
+
+def users_frames() -> Iterator[FrameType]:
+    """The frames within the model's forward that are neither torch's nor ours, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not _TRACE:
+        if _is_users(frame.f_code.co_filename):
+            yield frame
+        frame = frame.f_back
+
+
+def caller() -> Place:
+    """Where the user's code stands."""
+    frame = next(users_frames(), None) or sys._getframe(1)
+    return Place(frame.f_code, frame.f_lasti)
+
+
+def _is_users(file: str) -> bool:
+    return file.startswith(_EXAMPLES) or not file.startswith((_TORCH, _OURS, "<eval_with_key>"))

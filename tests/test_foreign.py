@@ -1,0 +1,210 @@
+"""What networks of published packages showed: each construct in small, held against torch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autofix import CaptureError, check_model, fix_model
+
+SEQUENCE = (1, 8, "T")
+
+
+class Base(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(8, 8, 3)
+
+
+def of(forward: Callable[..., Any], **layers: Any) -> nn.Module:
+    """A network with a convolution `conv`, layers and buffers besides, and this forward."""
+    net = type("Net", (Base,), {"forward": forward})()
+    for name, layer in layers.items():
+        net.register_buffer(name, layer) if isinstance(layer, Tensor) else setattr(net, name, layer)
+    return net
+
+
+def agrees(net: nn.Module, template: Any = SEQUENCE, sizes: range = range(1, 24)) -> Any:
+    """`accepts` is what torch does with real values."""
+    report = check_model(net, input_shape=template)
+    axes = sum(isinstance(dim, str) for dim in template)
+    for n in sizes:
+        for training, batch in ((False, 2), (True, 1), (True, 2)):
+            said = report.accepts(*[n] * axes, training=training, batch=batch)
+            assert said == runs(net.train(training), oracle.fill(template, (n,) * axes, batch)), (n, batch)
+    return report
+
+
+def runs(net: nn.Module, shape: Any) -> bool:
+    try:
+        net(torch.randn(shape))
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    return True
+
+
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+WITH_NUMBERS: dict[str, Callable[[Tensor], Any]] = {
+    "pow": lambda x: torch.pow(x, 2),
+    "pow by name": lambda x: torch.pow(x, exponent=2),
+    "float_power": lambda x: torch.float_power(x, 2),
+    "remainder": lambda x: torch.remainder(x, 2),
+    "where": lambda x: torch.where(x > 0, x, 0.0),
+    "xlogy": lambda x: torch.xlogy(x, 2.0),
+    "full_like": lambda x: torch.full_like(x, 3.0),
+    "autograd function": Swish.apply,
+    "checkpoint": lambda x: torch.utils.checkpoint.checkpoint(torch.relu, x, use_reentrant=False),
+    "reshape": lambda x: torch.reshape(x, (x.shape[0], x.shape[2], x.shape[1])),
+    "narrow": lambda x: torch.narrow(x, 2, 0, x.shape[2] - 1),
+    "isinstance": lambda x: (
+        x
+        if isinstance(x, Tensor) and not isinstance(x, nn.Parameter) and isinstance(x.shape[2], int)
+        else None
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_NUMBERS)
+def test_torch_functions_are_given_symbols(name: str) -> None:
+    """The C code of torch tells a symbol from a tensor, or the process would crash."""
+
+    def forward(self: Any, x: Tensor) -> Any:
+        x = self.conv(x)
+        return WITH_NUMBERS[name](x + 0.0 if x.shape[-1] > 5 else x)
+
+    assert not agrees(of(forward)).unmodelled
+
+
+def _compiling() -> bool:
+    try:
+        return torch.compiler.is_compiling()
+    except RuntimeError:
+        return False
+
+
+def test_a_handler_that_no_call_is_under() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        if not _compiling() and x.dim() != 3:
+            raise ValueError
+        return self.norm(self.conv(x if x.shape[2] % 2 else x[..., 1:]).mean(2))
+
+    net = of(forward, norm=nn.BatchNorm1d(8))
+    report = agrees(net)
+    assert check_model(net, input_shape=SEQUENCE, min_input=3).ok
+    assert report.minimum_input == (3,)
+
+
+def _decorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("return_dict", None)
+        return function(self, *args, **kwargs)
+
+    return call
+
+
+@_decorated
+def _flagged(self: Any, x: Tensor, flag: bool | None = None, **kwargs: Any) -> Any:
+    return self.conv(x) if flag is None and not kwargs else None
+
+
+def _several(self: Any, *xs: Tensor) -> Any:
+    (x,) = xs
+    return self.conv(x)
+
+
+def _anything(self: Any, *args: Any, **kwargs: Any) -> Any:
+    return self.conv(args[0])
+
+
+@pytest.mark.parametrize("forward", [_flagged, _several, _anything])
+def test_signatures(forward: Callable[..., Any]) -> None:
+    net = of(forward)
+    assert agrees(net).capture == "torch.fx"
+    fix = fix_model(net, input_shape=SEQUENCE, min_input=1)
+    x = torch.randn(2, 8, 1)
+    assert torch.equal(fix.graph_module(x), fix.model(x))
+
+
+def test_numbers_that_a_model_keeps_in_buffers() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        if self.scale > 1:
+            x = x[..., int(self.scale) :]
+        return self.conv(x) * float(self.scale + 1)
+
+    assert agrees(of(forward, scale=torch.tensor(2.5))).minimum_input == (5,)
+    assert agrees(of(forward, scale=torch.tensor(0.5))).minimum_input == (3,)
+
+
+def test_a_number_that_counts_calls() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        self.count += 1
+        return self.conv(x) if self.count < 5 else x
+
+    with pytest.raises(CaptureError, match="needs more than sizes"):
+        check_model(of(forward, count=torch.tensor(0)), input_shape=SEQUENCE)
+
+
+def test_what_the_meta_device_has_no_answer_to_is_no_refusal() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return self.conv(x) if self.table.sum() > 0 else x
+
+    with pytest.raises(CaptureError, match=r"data of a tensor|needs more than sizes"):
+        check_model(of(forward, table=torch.ones(3)), input_shape=SEQUENCE)
+
+
+def test_a_difficulty_of_the_trace_is_no_refusal() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return torch.Tensor.mul(self.head(self.conv(x)), 2)
+
+    with pytest.raises(CaptureError, match="descriptor 'mul'"):
+        check_model(of(forward, head=nn.Linear(998, 4)), input_shape=SEQUENCE)
+
+
+def test_a_table_of_positions() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        x = self.conv(x)
+        return x + self.table[..., : x.size(2)] + self.one.expand(x.shape[0], -1, x.shape[-1])
+
+    report = agrees(of(forward, table=torch.randn(1, 8, 15), one=torch.randn(1, 8, 1)))
+    assert report.working_sizes == "only 3-17"
+    assert report.proved
+
+
+def test_numbers_of_numpy() -> None:
+    pool, average = nn.MaxPool1d(np.int64(4)), nn.AvgPool1d(np.int64(2), stride=1)
+
+    def forward(self: Any, x: Tensor) -> Any:
+        return F.max_pool1d(average(pool(self.conv(x))), np.int64(1))
+
+    net = of(forward, pool=pool, average=average, up=nn.Upsample(size=np.int64(7)))
+    assert agrees(net).minimum_input == (10,)
+    fix = fix_model(net, input_shape=SEQUENCE, min_input=np.int64(5))  # type: ignore[arg-type]
+    assert fix.proved
+
+
+def test_traits_of_a_symbol() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        x = self.conv(x[..., 1:] if x.shape[2] > 4 else x)
+        return (
+            x.flip(dims=[2]).permute(dims=(0, 2, 1)) if x.is_floating_point() and not x.is_complex() else None
+        )
+
+    agrees(of(forward))
