@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from autofix import curve as curves
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box
+from autofix.condition import Box, indicator
+from autofix.fault import Code
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
@@ -44,9 +46,23 @@ class Mode:
 
     def required(self, piece: Piece, silent: bool) -> list[Requirement]:
         """The requirements of a path in this mode, in execution order."""
-        return [
+        asked = [
             r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)
         ]
+        return [r for r in asked if not self._meant(piece, r)] if silent else asked
+
+    def _meant(self, piece: Piece, requirement: Requirement) -> bool:
+        """Whether a broadcast happens at every size that works at all: then it is what the model computes."""
+        curve = indicator(requirement.condition) if requirement.code is Code.BROADCAST else None
+        if curve is None:
+            return False
+        accepted = dict(self.accepted_on(piece).single)
+        (axis,) = requirement.condition.axes
+        if axis not in accepted:
+            return False
+        both = (accepted[axis], curves.minimum(accepted[axis], curve))
+        works, equal = (curves.scale(one, -1, 1).smallest(1, None) for one in both)
+        return works is not None and equal is None
 
     def accepted_on(self, piece: Piece) -> Region:
         """Where torch raises nothing, among the sizes that take this path."""

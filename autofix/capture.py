@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx, nn
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from autofix.errors import CaptureError
-from autofix.frames import caller
+from autofix.frames import caller, users_frames
 from autofix.handlers import protected
 from autofix.layout import laid_out
 from autofix.meta import undisturbed
@@ -60,6 +61,8 @@ class Tracer(fx.Tracer):
         super().__init__()
         self.places: dict[str, Place] = {}
         self.inputs = inputs
+        self.evaluating = False  # a rule is at work, not the model
+        self.modes: dict[int, bool] = {}  # whether a layer trains where it is called
         self.caught = False  # what some call raises, the model's own code would catch
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
@@ -77,8 +80,17 @@ class Tracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """A layer that forward makes and calls at once, `nn.ReLU()(x)`, is the functions that it calls."""
+        if self.evaluating:
+            return forward(*args, **kwargs)
         known = m in self.submodule_paths if self.submodule_paths else True
+        if self.root.__dict__["training"]:  # watch_training sees other reads
+            self.modes[id(m)] = m.__dict__["training"]
+        if isinstance(m, ParametrizationList):
+            return self.create_proxy("get_attr", _computed(self.path_of_module(m)), (), {})
         return super().call_module(m, forward, args, kwargs) if known else forward(*args, **kwargs)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return is_leaf(m)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
         """One proxy for each input; fx's own way calls a decorated forward by the names of the inner one."""
@@ -108,6 +120,19 @@ class Tracer(fx.Tracer):
         return self.create_proxy("placeholder", name, default, {})
 
 
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a layer is torch's own, and so one call of the trace; a parametrized one has its base's code."""
+    kind = type(module).__mro__[1] if is_parametrized(module) else type(module)
+    torchs = kind.__module__.startswith(("torch.nn", "torch.ao.nn"))
+    return torchs and not isinstance(module, nn.Sequential)
+
+
+def _computed(path: str) -> str:
+    """Where a model's own code finds what a parametrization computes."""
+    owner, _, name = path.rpartition("parametrizations.")
+    return owner + name
+
+
 @dataclass
 class Reads:
     """Whether code outside torch's own layers looked at `training`."""
@@ -125,6 +150,7 @@ def watch_training() -> Iterator[Reads]:
         return bool(module.__dict__["training"])
 
     def put(module: nn.Module, value: bool) -> None:
+        reads.training = reads.training or next(users_frames(), None) is not None
         module.__dict__["training"] = value
 
     nn.Module.training = property(get, put)  # type: ignore[assignment]
@@ -196,5 +222,5 @@ def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> tup
             graph = tracer.trace(meta)
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error
-    sites = read_graph(graph, meta, tracer.places, lambda m: trains[id(m)])
+    sites = read_graph(graph, meta, tracer.places, lambda m: tracer.modes.get(id(m), trains[id(m)]))
     return laid_out(Program(sites, graph, meta, inputs)), tracer.caught

@@ -194,7 +194,17 @@ class _Converter(ast.NodeTransformer):
                 return _is_local(target)
             case ast.For(target=target, body=body, orelse=[]):
                 return _is_local(target) and self._only_assigns(body)
-        return isinstance(statement, ast.Pass | ast.Expr)
+            case ast.Expr(value=value):
+                return isinstance(value, ast.Constant) or _fills_a_list(value)
+        return isinstance(statement, ast.Pass)
+
+
+def _fills_a_list(value: ast.expr) -> bool:
+    """`pads.append(1)`: what it does to a local list is compared afterwards."""
+    match value:
+        case ast.Call(func=ast.Attribute(value=ast.Name(), attr="append" | "extend" | "insert")):
+            return True
+    return False
 
 
 def _returns(body: Sequence[ast.stmt]) -> bool:

@@ -16,10 +16,12 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.fx import _symbolic_trace
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 
+from autofix.capture import is_leaf
 from autofix.condition import Condition
 from autofix.findings import references
 from autofix.insertion import operands
@@ -92,9 +94,15 @@ class _Follower(TorchFunctionMode):
 
     def _result(self, event: Event, call: Callable[[], Any]) -> Any:
         """The predicted result, or the real one where it is not known."""
+        with self.passing():
+            return self.enliven(event.after if event.after is not None else call(), event.site)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """What happens now is part of one event, or none."""
         self.inside += 1
         try:
-            return self.enliven(event.after if event.after is not None else call(), event.site)
+            yield
         finally:
             self.inside -= 1
 
@@ -150,11 +158,13 @@ def _enlivened(follower: _Follower, program: Program, inputs: tuple[Any, ...]) -
 @contextmanager
 def _layers_by(follower: _Follower, root: nn.Module) -> Iterator[None]:
     original, own = nn.Module.__call__, set(root.modules()) - {root}
-    is_leaf = fx.Tracer().is_leaf_module
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if follower.inside == 0 and module in own and is_leaf(module, ""):
-            return follower.layer(module, args, kwargs, original)
+        if follower.inside == 0 and module in own and is_leaf(module):
+            if not isinstance(module, ParametrizationList):
+                return follower.layer(module, args, kwargs, original)
+            with follower.passing():
+                return original(module, *args, **kwargs)
         return original(module, *args, **kwargs)
 
     nn.Module.__call__ = call  # type: ignore[method-assign]

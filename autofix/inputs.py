@@ -33,7 +33,7 @@ def input_shapes(model: nn.Module, input_shape: Any = None, example_inputs: Any 
     """The shapes of the model's inputs, with named axes.
 
     input_shape: one shape such as (1, 3, "H", "W"), or a tuple of shapes for several inputs; ints are fixed,
-        names are spatial axes, and the first number before two or more fixed entries is the batch
+        names are spatial axes; a number in front is the batch where another one follows it
     Raises UsageError where a shape makes no sense and CaptureError where nothing can be inferred.
     """
     if input_shape is not None:
@@ -63,7 +63,8 @@ def _checked(shape: Sequence[Any]) -> tuple[int | str, ...]:
         if isinstance(entry, int) and entry < 1:
             raise UsageError(f"input_shape holds sizes of at least 1, not {entry}")
     lead = next((index for index, entry in enumerate(shape) if isinstance(entry, str)), len(shape))
-    return ("B", *shape[1:]) if lead >= 2 else tuple(shape)
+    sequence = lead == 1 and any(isinstance(entry, int) for entry in shape[1:])  # (1, "T", 16)
+    return ("B", *shape[1:]) if lead >= 2 or sequence else tuple(shape)
 
 
 def _of_examples(examples: Any) -> InputShapes:

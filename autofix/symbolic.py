@@ -99,6 +99,7 @@ class Symbol(Recorded):
             if name == "shape":
                 return self.tracer.shape_of(self)
             if name in ("ndim", "device", "dtype", "is_cuda", "requires_grad", "is_nested", "is_quantized"):
+                self.tracer.placed = self if name == "device" else self.tracer.placed
                 return self.tracer.trait(value, name)
         fields: tuple[str, ...] = getattr(value, "_fields", ())
         if isinstance(value, tuple) and name in fields:
@@ -162,8 +163,8 @@ class SymbolicTracer(Tracer):
         self.values: dict[fx.Node, Any] = {}
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
-        self.evaluating = False
         self.forked: set[CodeType] = set()  # the model's own code that took one of two paths
+        self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
         self.asked = False  # of what an edit may change, so that the path may be another one after it
         self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
 
@@ -174,7 +175,7 @@ class SymbolicTracer(Tracer):
         node = super().create_node(*args, **kwargs)
         self.index[node] = len(self.sites)
         self.evaluating = True
-        site = site_of(node, self.index, self.root, self.places, lambda m: self.trains.get(id(m), True))
+        site = site_of(node, self.index, self.root, self.places, self._trains)
         under = tuple((Ref(self.index[condition]), side) for condition, side in self.sides)
         site = replace(site, apart=self.interpreter.layouts.get(site.index, site.apart), under=under)
         self.sites.append(site)
@@ -193,6 +194,11 @@ class SymbolicTracer(Tracer):
             raise OneSided(f"{site.name} is not computed at every size")
         return node
 
+    def _trains(self, module: nn.Module) -> bool:
+        """Whether a layer trains in train mode; where that is what is traced, whether it does just now."""
+        now = bool(module.__dict__["training"])  # watch_training sees other reads
+        return now if self.interpreter.training_now else self.trains.get(id(module), True)
+
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Rules look at a layer's parameters; only the model's own code gets proxies, and single numbers."""
         number = isinstance(attr_val, torch.Tensor) and attr_val.ndim == 0
@@ -206,6 +212,8 @@ class SymbolicTracer(Tracer):
         return value if kind != "placeholder" and isinstance(value, int | float | str) else proxy
 
     def create_arg(self, a: Any) -> Any:
+        if isinstance(a, torch.device) and a == self.device and self.placed is not None:
+            return super().create_proxy("call_function", getattr, (self.placed, "device"), {}).node
         return a.node if type(a) is Symbol else super().create_arg(a)
 
     def shape_of(self, proxy: Symbol) -> tuple[Any, ...]:

@@ -208,3 +208,88 @@ def test_traits_of_a_symbol() -> None:
         )
 
     agrees(of(forward))
+
+
+def test_a_layer_that_is_set_to_eval_on_the_way() -> None:
+    def alone(self: Any, x: Tensor) -> Any:
+        if x.shape[0] == 1:
+            self.norm.eval()
+        else:
+            self.norm.train(self.training)
+        return self.norm(self.conv(x).mean(-1))
+
+    def frozen(self: Any, x: Tensor) -> Any:
+        self.norm.eval()
+        return self.norm(self.conv(x).mean(-1))
+
+    for forward in (alone, frozen):
+        agrees(of(forward, norm=nn.BatchNorm1d(8)))
+
+
+class Shifted(nn.Conv1d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (1, 0)))
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+def test_a_parametrized_layer_of_ones_own(kind: str) -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return self.shifted(self.conv(x))
+
+    net = of(forward, shifted=getattr(torch.nn.utils.parametrizations, kind)(Shifted(8, 4, 3, 2)))
+    assert agrees(net).minimum_input == (4,)
+    fix = fix_model(net.eval(), input_shape=SEQUENCE, min_input=2)
+    x = torch.randn(2, 8, 2)
+    assert fix.proved
+    assert torch.equal(fix.graph_module(x), fix.model(x))
+
+
+def test_a_tensor_made_where_the_input_is() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up = nn.Conv2d(3, 8, 3, 2, 1), nn.Upsample(scale_factor=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            batch, _, rows, columns = x.shape
+            x = x + 0.0 if rows > 5 else x
+            empty = torch.zeros((batch, 3, rows, columns), dtype=x.dtype, device=x.device)
+            return torch.cat([self.up(self.down(x)), empty], 1)
+
+    fix = fix_model(Net(), input_shape=(1, 3, "H", "W"), min_input=4)
+    assert [insert.kind for insert in fix.inserts] == ["align"]
+    assert fix.model.to("meta")(torch.empty(2, 3, 7, 5, device="meta")).shape == (2, 11, 7, 5)
+
+
+def test_a_sequence_that_comes_before_its_channels() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        return self.norm(self.conv(x.transpose(1, 2)).mean(-1))
+
+    report = agrees(of(forward, norm=nn.BatchNorm1d(8)), (1, "T", 8))
+    assert report.accepts(44, training=True, batch=2)
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_a_pool_before_a_crop_would_change_what_worked(strategy: str) -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        y = self.same(x).view(x.size(0), -1)
+        return self.head(y[:, : 8 * 20].view(x.size(0), 5, 32))
+
+    net = of(forward, same=nn.Conv1d(8, 8, 3, padding=1), head=nn.Linear(32, 2)).eval()
+    fix = fix_model(net, input_shape=SEQUENCE, min_input=9, strategy=strategy)
+    assert [insert.safety.value for insert in fix.inserts] == ["identical"]
+    for n in (20, 21, 33, 50):
+        x = torch.randn(2, 8, n)
+        assert torch.equal(fix.model(x), net(x)), n
+
+
+def test_a_broadcast_that_always_happens_is_meant() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        mean = F.avg_pool1d(x + self.table[..., : x.shape[2]], 20)
+        return self.conv(x[..., :20]) * mean
+
+    net = of(forward, table=torch.randn(1, 8, 35)).eval()
+    report = agrees(net, sizes=range(16, 45))
+    assert report.working_sizes == "only 20-35"
+    assert all(not fault.silent for fault in report.faults)
+    assert check_model(net, input_shape=SEQUENCE, min_input=20, max_input=35).ok

@@ -17,6 +17,7 @@ from autofix.ops.base import Tensor
 from autofix.program import Site
 from autofix.region import Region, horizon
 from autofix.size import BATCH, Growth, at, axes
+from autofix.solve.identity import keeps
 from autofix.solve.request import Request
 
 JOINS = (Code.JOIN, Code.BROADCAST)
@@ -131,8 +132,11 @@ def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
         yield program_keys(piece.program)[site.index][1], Fit(tuple(sizes))
 
 
-def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive]]:
-    """Average to the size that the head was made for, before the reshape or fixed pool that leads to it."""
+def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive | Fit]]:
+    """Average to the size that the head was made for, before the reshape or fixed pool that leads to it.
+
+    Where larger maps worked too, as before a crop, those below are padded instead.
+    """
     piece = failure.piece
     start = _flatten_before(piece, failure.requirement.site)
     reference = working_size(request)
@@ -143,7 +147,10 @@ def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptiv
     if not isinstance(value, Tensor) or value.ndim < 3:
         return
     sizes = tuple(int(at(dim, reference)) for dim in value.shape[2:])
-    yield program_keys(piece.program)[start][1], Adaptive(sizes)
+    key = program_keys(piece.program)[start][1]
+    padded = Fit(sizes)
+    average = keeps(request, key, Adaptive(sizes)) or not keeps(request, key, padded)
+    yield key, Adaptive(sizes) if average else padded
 
 
 def _flatten_before(piece: Piece, site: int) -> int | None:

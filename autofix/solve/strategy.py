@@ -10,6 +10,7 @@ from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.findings import Failure, decided, failures, first_failure
 from autofix.solve.edits import feasible, fewest_edits
+from autofix.solve.identity import keeps
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
 from autofix.solve.request import Request, Solution
 from autofix.solve.same import same_padding
@@ -73,13 +74,16 @@ def _with_inserts(request: Request, hard: NotFound) -> Solution | None:
 
 
 def _next(
-    analysis: Analysis, request: Request, wanted: Callable[[Failure], bool] = lambda failure: True
+    analysis: Analysis,
+    request: Request,
+    wanted: Callable[[Failure], bool] = lambda failure: True,
+    preserving: bool = False,
 ) -> Changes | None:
     """The analysis's changes with the first insert that mends something; None where nothing does."""
     for failure in failures(analysis, request.box):
         if wanted(failure):
             inserts = proposal(failure, request)
-            if inserts:
+            if inserts and not (preserving and not all(keeps(request, *insert) for insert in inserts)):
                 return apply(analysis.changes, inserts)
     return None
 
@@ -123,7 +127,7 @@ def preserve(request: Request) -> Solution:
         analysis = request.analyse(changes)
         if first_failure(analysis, request.box) is None:
             return Solution(changes, analysis, False)
-        more = _next(analysis, request)
+        more = _next(analysis, request, preserving=True)
         if more is None or more.inserts == changes.inserts:
             break
         changes = more

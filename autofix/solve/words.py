@@ -16,6 +16,7 @@ from autofix.insertion import Adaptive, Align, Fit, Insertion, RoundUp
 from autofix.program import Site
 from autofix.size import BATCH
 from autofix.solve.edits import all_groups
+from autofix.solve.identity import keeps
 from autofix.solve.request import Request, Solution
 from autofix.solve.search import NotFound
 
@@ -54,43 +55,41 @@ def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) ->
         for piece in mode.pieces:
             for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
                 for insertion in solution.changes.inserts.get(keys[1], ()):
-                    insert = _insert(site, insertion, _why(site, faults))
+                    same = keeps(request, keys[1], insertion)
+                    safety = Safety.IDENTICAL if same else Safety.CHANGES_OUTPUTS
+                    insert = _insert(site, insertion, _why(site, faults), safety)
                     if insert is not None and all(insert != other for _, other in found):
                         found.append((site.index, insert))
     return tuple(insert for _, insert in sorted(found, key=lambda item: item[0]))
 
 
-def _insert(site: Site, insertion: Insertion, why: str) -> Insert | None:
+def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Insert | None:
     module = site.name if site.module is not None else None
     place = site.location
     match insertion:
         case Fit(sizes):
-            return Insert(
-                "fit", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place
-            )
+            return Insert("fit", site.name, site.op_name, why, safety, module, sizes, called_at=place)
         case Align(operand, like):
             return Insert(
                 "align",
                 site.name,
                 site.op_name,
                 why,
-                Safety.IDENTICAL,
+                safety,
                 module,
                 operand=operand,
                 like=like,
                 called_at=place,
             )
         case Adaptive(sizes):
-            return Insert(
-                "adaptive", site.name, site.op_name, why, Safety.IDENTICAL, module, sizes, called_at=place
-            )
+            return Insert("adaptive", site.name, site.op_name, why, safety, module, sizes, called_at=place)
         case RoundUp(least, multiples, offsets):
             return Insert(
                 "round",
                 site.name,
                 "input",
                 why,
-                Safety.IDENTICAL,
+                safety,
                 None,
                 least,
                 multiples=multiples,

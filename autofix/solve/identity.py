@@ -1,0 +1,52 @@
+"""Does an insert change anything at the sizes at which the model already worked?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from autofix.analyse import Mode, Piece
+from autofix.changes import Key, program_keys
+from autofix.insertion import CropBack, Insertion, RoundUp, operands
+from autofix.interpret import resolved
+from autofix.ops.base import Tensor
+from autofix.size import BATCH, at
+from autofix.solve.request import Request
+
+LOOKED_AT: Final = {1: 4096, 2: 256, 3: 40}  # sizes along each axis
+FURTHER: Final = 1024  # equal sizes on all axes
+
+
+def keeps(request: Request, key: Key, insertion: Insertion) -> bool:
+    """Whether it is the identity there, as far as the sizes looked at show."""
+    if isinstance(insertion, RoundUp | CropBack):
+        return True  # made of what works: no such size is rounded
+    mode = request.original.evaluating
+    return all(
+        _same(mode, piece, before, after, len(request.reference))
+        for piece in mode.pieces
+        for before, after in _changed(piece, key, insertion)
+    )
+
+
+def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    """The operands of the call before and after the insert, in the model as it is."""
+    for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
+        if keys[1] == key:
+            args = resolved(site, piece.meaning.values)
+            pairs = (operands(one, Tensor) for one in (args, insertion.resize(args)))
+            yield from ((a, b) for a, b in zip(*pairs, strict=True) if a.shape != b.shape)
+
+
+def _same(mode: Mode, piece: Piece, before: Tensor, after: Tensor, rank: int) -> bool:
+    near = [np.arange(1, LOOKED_AT[rank] + 1)] * rank
+    grids = [np.meshgrid(*near, indexing="ij", sparse=True), [np.arange(1, FURTHER + 1)] * rank]
+    for grid in grids:
+        point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
+        worked = piece.domain.at(point) & mode.accepts(point) & mode.sound.at(point)
+        for a, b in zip(before.shape, after.shape, strict=True):
+            if np.any(worked & (at(a, point) != at(b, point))):
+                return False
+    return True
