@@ -159,16 +159,19 @@ def analyse(
     box: Box,
     start: Mapping[int, int],
     changes: Changes = UNCHANGED,
-    one_graph: bool = False,
+    one_graph: Callable[[], bool] = lambda: False,
     within: Box | None = None,
 ) -> Analysis:
     """Follow the model's paths until they cover the box, in both modes; with one graph these are the same.
 
+    one_graph: asked when the paths of eval mode are known
     within: sizes that are to work; the first path on which one fails is the last that is followed
     """
     evaluating, covered = _explore(follow, False, box, start, within)
     training, covered_too = (
-        (Mode(True, evaluating.pieces), covered) if one_graph else _explore(follow, True, box, start, within)
+        (Mode(True, evaluating.pieces), covered)
+        if one_graph()
+        else _explore(follow, True, box, start, within)
     )
     return Analysis(inputs, evaluating, training, covered and covered_too, changes)
 

@@ -15,7 +15,7 @@ from torch import fx, nn
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from autofix.errors import CaptureError
-from autofix.frames import caller, users_frames
+from autofix.frames import caller, is_tracing
 from autofix.handlers import protected
 from autofix.layout import laid_out
 from autofix.meta import undisturbed
@@ -63,6 +63,7 @@ class Tracer(fx.Tracer):
         self.inputs = inputs
         self.evaluating = False  # a rule is at work, not the model
         self.modes: dict[int, bool] = {}  # whether a layer trains where it is called
+        self.branches = False  # on a value; some code goes on after the error that says so
         self.caught = False  # what some call raises, the model's own code would catch
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
@@ -74,6 +75,10 @@ class Tracer(fx.Tracer):
             self.places[node.name] = caller()
             self.caught = self.caught or protected()
         return node
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        self.branches = True
+        return super().to_bool(obj)
 
     def create_arg(self, a: Any) -> Any:
         return super().create_arg(a.item() if isinstance(a, np.generic) else a)
@@ -121,7 +126,7 @@ class Tracer(fx.Tracer):
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether a layer is torch's own, and so one call of the trace; a parametrized one has its base's code."""
+    """Whether a layer is torch's own, and so one call; a parametrized one runs the code of its base."""
     kind = type(module).__mro__[1] if is_parametrized(module) else type(module)
     torchs = kind.__module__.startswith(("torch.nn", "torch.ao.nn"))
     return torchs and not isinstance(module, nn.Sequential)
@@ -146,11 +151,11 @@ def watch_training() -> Iterator[Reads]:
     reads = Reads()
 
     def get(module: nn.Module) -> bool:
-        reads.training = True
+        reads.training = reads.training or is_tracing()
         return bool(module.__dict__["training"])
 
     def put(module: nn.Module, value: bool) -> None:
-        reads.training = reads.training or next(users_frames(), None) is not None
+        reads.training = reads.training or is_tracing()
         module.__dict__["training"] = value
 
     nn.Module.training = property(get, put)  # type: ignore[assignment]
@@ -222,5 +227,7 @@ def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> tup
             graph = tracer.trace(meta)
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error
+    if tracer.branches:
+        raise CaptureError(f"{type(meta).__name__} branches on a value, and goes on after torch.fx's refusal")
     sites = read_graph(graph, meta, tracer.places, lambda m: tracer.modes.get(id(m), trains[id(m)]))
     return laid_out(Program(sites, graph, meta, inputs)), tracer.caught

@@ -18,9 +18,11 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
+import torch
 from torch import fx
 
 from autofix.conversion import CHOICE, converted
+from autofix.effects import Effect, watched
 from autofix.interpret import UNKNOWN, row_of
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
@@ -96,6 +98,7 @@ class Choices:
                     raise Apart(chooser.open[-1].place) from error
                 raise
             finally:
+                chooser.watch.close()
                 for function, code in before.items():
                     function.__code__ = code
 
@@ -118,6 +121,7 @@ class Chooser:
     def __init__(self, tracer: SymbolicTracer, apart: set[str]) -> None:
         self.tracer, self.apart = tracer, apart
         self.open: list[Opened] = []
+        self.watch = ExitStack()
 
     def opened(self, place: str, test: Any, names: Mapping[str, Any]) -> int:
         """0: the test is false, 1: it is true, 2: both sides are to run."""
@@ -128,9 +132,15 @@ class Chooser:
         return 2
 
     def _open(self, place: str, condition: Any, names: Mapping[str, Any]) -> None:
-        containers = [value for value in names.values() if isinstance(value, list | dict)]
+        containers = {id(c): c for value in names.values() for c in _containers(value)}.values()
         self.open.append(Opened(place, condition, dict(names), [(c, c.copy()) for c in containers]))
         self.tracer.sides.append((condition.node, True))
+        if len(self.open) == 1:
+            self.watch.enter_context(watched(self._looks_after))
+
+    def _looks_after(self, value: Any) -> bool:
+        """Whether it is put back between the two sides."""
+        return any(value is container for container, _ in self.open[-1].containers)
 
     def otherwise(self, names: Mapping[str, Any], *assigned: str) -> tuple[Any, ...]:
         """From one side to the other: what the names were before."""
@@ -146,6 +156,8 @@ class Chooser:
         """What the names are after both sides."""
         now = self.open[-1]
         self.tracer.sides.pop()
+        if len(self.open) == 1:
+            self.watch.close()
         at = now.place, now.condition
         result = tuple(self._either(*at, now.then[name], names.get(name, UNSET)) for name in assigned)
         for (container, _), then in zip(now.containers, now.filled, strict=True):
@@ -165,30 +177,36 @@ class Chooser:
 
     def picked(self, place: str, pair: tuple[Any, Any], index: Any) -> Any:
         """`(otherwise, then)[index]`, as a choice is written in the code of a graph."""
-        condition = None if place in self.apart else self.tracer.uncertain(index)
+        condition = None if place in self.apart else self.tracer.uncertain_choice(index)
         return pair[index] if condition is None else self._either(place, condition, pair[1], pair[0])
 
-    def either(self, first: Any, *rest: Callable[[], Any]) -> Any:
+    def either(self, place: str, first: Any, *rest: Callable[[], Any]) -> Any:
         """`first or ...`, as a condition where it depends on the size."""
-        return self._chain(operator.or_, first, rest, bool)
+        return self._chain(place, operator.or_, first, rest)
 
-    def both(self, first: Any, *rest: Callable[[], Any]) -> Any:
+    def both(self, place: str, first: Any, *rest: Callable[[], Any]) -> Any:
         """`first and ...`"""
-        return self._chain(operator.and_, first, rest, lambda value: not value)
+        return self._chain(place, operator.and_, first, rest)
 
-    def _chain(
-        self, join: Any, first: Any, rest: tuple[Callable[[], Any], ...], ends: Callable[[Any], bool]
-    ) -> Any:
-        value = first
+    def _chain(self, place: str, join: Any, first: Any, rest: tuple[Callable[[], Any], ...]) -> Any:
+        value, ends = first, bool if join is operator.or_ else operator.not_
         for number, following in enumerate(rest):
-            condition = self.tracer.uncertain(value)
+            condition = None if place in self.apart else self.tracer.uncertain(value)
             if condition is not None:
-                others = self._chain(join, following(), rest[number + 1 :], ends)
+                others = self._chain(place, join, self._unseen(place, following), rest[number + 1 :])
                 return self._joined(join, condition, others)
             if ends(value):
                 return value
             value = following()
         return value
+
+    def _unseen(self, place: str, following: Callable[[], Any]) -> Any:
+        """What Python would not ask at every size; there must be no trace of its being asked."""
+        try:
+            with watched(lambda value: False):
+                return following()
+        except Effect as error:
+            raise Apart(place) from error
 
     def _joined(self, join: Any, condition: Any, others: Any) -> Any:
         truth = self.tracer.truth_of(others)
@@ -207,6 +225,8 @@ class Chooser:
         """One value for both sides."""
         if then is otherwise:
             return then
+        if isinstance(then, list | dict) and (self._is_old(then) or self._is_old(otherwise)):
+            raise Apart(place)  # it may have another name
         if type(then) is type(otherwise) and isinstance(then, tuple | list) and len(then) == len(otherwise):
             items = [self._either(place, condition, *pair) for pair in zip(then, otherwise, strict=True)]
             return items if isinstance(then, list) else type(then)(items)
@@ -218,15 +238,33 @@ class Chooser:
             raise Apart(place)
         return then
 
+    def _is_old(self, value: Any) -> bool:
+        """Whether a list was there before the `if`."""
+        return any(value is container for opened in self.open for container, _ in opened.containers)
+
     def _choice(self, place: str, condition: Any, then: Any, otherwise: Any) -> Any:
-        if type(then) is int and then == otherwise:
+        if type(then) is type(otherwise) is int and then == otherwise:
             return then
+        if isinstance(getattr(then, "value", None), Tensor):
+            self.tracer.chosen[place] = condition.node
         chosen = self.tracer.create_proxy(
             "call_function", operator.getitem, ((otherwise, then), condition), {}
         )
         if self.tracer.interpreter.values[-1] is UNKNOWN:
             raise Apart(place)
         return chosen
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    """Lists and dicts, and what is in them, in tuples too."""
+    queue, seen = [value], set[int]()
+    while queue:
+        one = queue.pop()
+        if isinstance(one, list | dict | tuple) and id(one) not in seen:
+            seen.add(id(one))
+            queue += one.values() if isinstance(one, dict) else one
+            if not isinstance(one, tuple):
+                yield one
 
 
 def _refill(container: Any, content: Any) -> None:
@@ -239,5 +277,7 @@ def may_run_anyway(site: Site, value: Any) -> bool:
     row = row_of(site) if site.kind.startswith("call") else None
     if row is None:
         return site.kind == "get_attr"
+    if site.target in (torch.rand, torch.randn):
+        return False
     of_sizes = not isinstance(value, Tensor | Pieces) and row[0].name != "setitem"
     return of_sizes or row[0].name in RESIZES

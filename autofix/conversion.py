@@ -11,13 +11,14 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any, Final
 
 CHOICE: Final = "_autofix_choice"
 TEST: Final = "_autofix_test"
 RETURNED: Final = "_autofix_returned"
+INSPECTS: Final = ("locals", "vars", "dir", "globals", "eval", "exec")  # would see names of ours
 NEITHER: Final = ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr | ast.Global | ast.Nonlocal
 
 
@@ -28,11 +29,41 @@ def converted(function: FunctionType) -> CodeType | None:
         definition = _definition(code)
     except (OSError, SyntaxError, TypeError, IndexError):
         return None
-    if definition is None or any(isinstance(node, NEITHER) for node in ast.walk(definition)):
+    if definition is None or any(_stays(node) for node in ast.walk(definition)):
         return None
-    converter = _Converter(code.co_filename)
+    if not _alike(_compiled(copy.deepcopy(definition), function), code):
+        return None  # the file is no longer what was imported
+    converter = _Converter(
+        code.co_filename, {RETURNED, *code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    )
     definition.body = converter.block(definition.body, last=True)
     return _compiled(definition, function) if converter.found else None
+
+
+def _stays(node: ast.AST) -> bool:
+    """Whether a function that says this is left as it is: a choice is neither of its two values."""
+    match node:
+        case ast.Name(id=name):
+            return name in INSPECTS
+        case ast.Compare(ops=ops, comparators=others) if any(isinstance(o, ast.Is | ast.IsNot) for o in ops):
+            return not all(isinstance(other, ast.Constant) for other in others)
+    return isinstance(node, NEITHER)
+
+
+def _alike(new: CodeType | None, code: CodeType) -> bool:
+    """Whether two codes come from the same text; calls of imported modules' functions are compiled apart."""
+    if new is None or any(part(new) != part(code) for part in _PARTS):
+        return False
+    pairs = list(zip(new.co_consts, code.co_consts, strict=False))
+    same = all(_alike(a, b) if isinstance(b, CodeType) else repr(a) == repr(b) for a, b in pairs)
+    return same and len(new.co_consts) == len(code.co_consts)
+
+
+_PARTS: Final[tuple[Callable[[CodeType], Any], ...]] = (
+    lambda code: code.co_names,
+    lambda code: code.co_varnames,
+    lambda code: set(code.co_positions()),
+)
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | None:
@@ -57,21 +88,31 @@ def _compiled(definition: ast.FunctionDef, function: FunctionType) -> CodeType |
             star.annotation = None
     everyone.defaults = [ast.Constant(None) for _ in everyone.defaults]
     everyone.kw_defaults = [default and ast.Constant(None) for default in everyone.kw_defaults]
-    owner = function.__qualname__.split(".")[-2:-1]
+    owner = _owner(function.__qualname__)
     inner: ast.stmt = definition
-    if owner and owner != ["<locals>"]:  # private names are written with the class in front
-        inner = _at(definition, ast.ClassDef(owner[0], [], [], [definition], []))
+    if owner:  # private names are written with the class in front
+        inner = _at(definition, ast.ClassDef(owner, [], [], [definition], []))
     closed = [ast.arg(name) for name in code.co_freevars if name != "__class__"]
-    outer = ast.FunctionDef("_outer", ast.arguments([], closed, None, [], [], None, []), [inner], [])
+    outer = ast.FunctionDef("_autofix_outer", ast.arguments([], closed, None, [], [], None, []), [inner], [])
     tree = ast.Module([_at(definition, outer)], [])
     module = compile(tree, code.co_filename, "exec", code.co_flags & _FUTURE, dont_inherit=True)
-    new = next((c for c in _nested(module) if c.co_name == code.co_name), None)
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    found = (c for c in _nested(module) if c.co_name == code.co_name and c.co_flags & inspect.CO_OPTIMIZED)
+    new = next((c for c in found if c.co_varnames[: len(arguments)] == arguments), None)
     if new is None or new.co_freevars != code.co_freevars:
         return None
     return new.replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
 
 
 _FUTURE: Final = 0x1000000  # `from __future__ import annotations`
+
+
+def _owner(qualname: str) -> str:
+    """The class in which a function is written, directly or within a method; "" for none."""
+    parts = qualname.split(".")[:-1]
+    while parts and parts[-1] == "<locals>":
+        parts = parts[:-2]
+    return parts[-1] if parts else ""
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
@@ -84,8 +125,8 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 class _Converter(ast.NodeTransformer):
     """Turns each `if` whose sides only assign names into a choice, and `and`, `or`, `not` into calls."""
 
-    def __init__(self, file: str) -> None:
-        self.file, self.found = file, 0
+    def __init__(self, file: str, names: set[str]) -> None:
+        self.file, self.names, self.found = file, names, 0
         self.plain: set[int] = set()  # statements made here that do nothing but assign
         self.keep: list[ast.AST] = []
 
@@ -105,31 +146,40 @@ class _Converter(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> Any:
         assigned = _assigned([*node.body, *node.orelse])
-        node.test = self.visit(node.test)
+        node.test = self.test(node.test)
         node.body, node.orelse = self.block(node.body), self.block(node.orelse)
         if not (self._only_assigns(node.body) and self._only_assigns(node.orelse)):
             return node
         return self._choice(node, node.test, node.body, node.orelse, assigned)
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
-        self.generic_visit(node)
+        node.test = self.test(node.test)
+        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
         if _says_super(node):
             return node
         self.found += 1
         sides = [_lambda(node.body), _lambda(node.orelse)]
         return _at(node, _ask("either_value", ast.Constant(self._id(node)), node.test, *sides))
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        self.generic_visit(node)
-        if _says_super(node):
-            return node
-        name = "both" if isinstance(node.op, ast.And) else "either"
-        first, *rest = node.values
-        return _at(node, _ask(name, first, *(_lambda(value) for value in rest)))
+    def test(self, node: ast.expr) -> ast.expr:
+        """An expression of which only the truth counts."""
+        if isinstance(node, ast.BoolOp) and not _says_super(node):
+            first, *rest = (self.test(value) for value in node.values)
+            name = "both" if isinstance(node.op, ast.And) else "either"
+            place = ast.Constant(self._id(node))
+            asked: ast.expr = _at(node, _ask(name, place, first, *(_lambda(value) for value in rest)))
+            return asked
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            negated: ast.expr = _at(node, _ask("negated", self.test(node.operand)))
+            return negated
+        visited: ast.expr = self.visit(node)
+        return visited
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        self.generic_visit(node)
-        return _at(node, _ask("negated", node.operand)) if isinstance(node.op, ast.Not) else node
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        """Of comparisons alone it is a truth wherever it stands."""
+        if all(isinstance(value, ast.Compare) for value in node.values):
+            return self.test(node)
+        return self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.generic_visit(node)
@@ -154,7 +204,7 @@ class _Converter(ast.NodeTransformer):
     def _returning(self, node: ast.If, otherwise: Sequence[ast.stmt]) -> list[ast.stmt] | None:
         """`if test: return a` before `return b`, as a choice of what is returned."""
         sides = [[*side[:-1], _stored(side[-1])] for side in (node.body, otherwise)]
-        test = self.visit(copy.deepcopy(node.test))
+        test = self.test(copy.deepcopy(node.test))
         body, rest = (self.block(copy.deepcopy(side)) for side in sides)
         if not (self._only_assigns(body) and self._only_assigns(rest)):
             return None
@@ -189,14 +239,21 @@ class _Converter(ast.NodeTransformer):
     def _assigns(self, statement: ast.stmt) -> bool:
         match statement:
             case ast.Assign(targets=targets):
-                return all(_is_local(target) for target in targets)
+                return all(self._is_local(target) for target in targets)
             case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
-                return _is_local(target)
+                return self._is_local(target)
             case ast.For(target=target, body=body, orelse=[]):
-                return _is_local(target) and self._only_assigns(body)
+                return self._is_local(target) and self._only_assigns(body)
             case ast.Expr(value=value):
                 return isinstance(value, ast.Constant) or _fills_a_list(value)
         return isinstance(statement, ast.Pass)
+
+    def _is_local(self, target: ast.expr) -> bool:
+        """A name, an item of what a local name holds, or several of these."""
+        if isinstance(target, ast.Tuple | ast.List):
+            return all(self._is_local(item) for item in target.elts)
+        holder = target.value if isinstance(target, ast.Subscript) else target
+        return isinstance(holder, ast.Name) and holder.id in self.names
 
 
 def _fills_a_list(value: ast.expr) -> bool:
@@ -216,15 +273,6 @@ def _stored(statement: ast.stmt) -> ast.stmt:
     value = statement.value or ast.Constant(None)
     stored: ast.stmt = _at(statement, ast.Assign([ast.Name(RETURNED, ast.Store())], value))
     return stored
-
-
-def _is_local(target: ast.expr) -> bool:
-    """A name, an item of what a name holds, or several of these."""
-    if isinstance(target, ast.Tuple | ast.List):
-        return all(_is_local(item) for item in target.elts)
-    return isinstance(target, ast.Name) or (
-        isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name)
-    )
 
 
 def _assigned(body: Sequence[ast.stmt]) -> list[str]:

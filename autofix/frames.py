@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
@@ -24,9 +25,17 @@ def users_frames() -> Iterator[FrameType]:
     """The frames within the model's forward that are neither torch's nor ours, the innermost first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code is not _TRACE:
-        if _is_users(frame.f_code.co_filename):
+        if is_users(frame.f_code.co_filename):
             yield frame
         frame = frame.f_back
+
+
+def is_tracing() -> bool:
+    """Whether a model's forward is being traced, and its code is what runs."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not _TRACE:
+        frame = frame.f_back
+    return frame is not None and next(users_frames(), None) is not None
 
 
 def caller() -> Place:
@@ -35,5 +44,7 @@ def caller() -> Place:
     return Place(frame.f_code, frame.f_lasti)
 
 
-def _is_users(file: str) -> bool:
+@lru_cache(maxsize=1024)
+def is_users(file: str) -> bool:
+    """Whether a file is neither torch's nor ours."""
     return file.startswith(_EXAMPLES) or not file.startswith((_TORCH, _OURS, "<eval_with_key>"))

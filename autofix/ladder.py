@@ -12,7 +12,7 @@ from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, 
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
 from autofix.choices import Choices
-from autofix.condition import NEVER, Box
+from autofix.condition import NEVER, Box, Condition
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows
@@ -61,7 +61,7 @@ class Followed:
     meta: nn.Module
     inputs: InputShapes
     trains: Mapping[int, bool]
-    one_graph: bool = False  # the model's own code does not ask whether it trains
+    one_graph: bool = True  # the model's own code has not asked whether it trains
     raises: bool = False  # the model's own code catches errors
     programs: tuple[Program, ...] = ()
     choices: Choices = field(default_factory=Choices)
@@ -75,7 +75,7 @@ class Followed:
         first = {axis: bounds[0] for axis, bounds in within.items()} | {BATCH: 2} if within else {}
         follow = self._follow(box, changes)
         begin = {**start(self.inputs), **first}
-        analysis = analyse(follow, self.inputs, box, begin, changes, self.one_graph, within)
+        analysis = analyse(follow, self.inputs, box, begin, changes, lambda: self.one_graph, within)
         if not self.programs:
             self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
         return analysis
@@ -121,13 +121,19 @@ class Followed:
             return tried[-1]
 
         try:
-            with undisturbed():
+            with undisturbed(), watch_training() as reads:
                 program, _ = self._traced(self.meta, interpreter)
-                found = {} if layouts or not matters(program) else apart(program, point)[0]
+                self.one_graph = self.one_graph and not reads.training
+                asks = not layouts and matters(program)
+                found = apart(program, point)[0] if asks else {}
+                mixed = asks and not _laid_out_alike(program, tried[-1].meaning(), point, found)
         except CaptureError:
             raise
         except Exception as error:
             return self._refused(tried[-1], point, error)
+        if mixed:
+            self.choices.apart.update(program.chosen)
+            return self._piece(made, point)
         if any(found.values()):
             return self._piece(made, point, found)
         return Piece(program, tried[-1].meaning(), point)
@@ -143,6 +149,28 @@ class Followed:
         if failing is not None:  # what came after it says nothing of sizes at which it holds
             interpreter.conditions.append(~failing.condition)
         return refused(interpreter, self.meta, self.inputs, f"{type(reason).__name__}: {reason}")
+
+
+def _laid_out_alike(
+    program: Program, meaning: Meaning, point: Mapping[int, int], found: Mapping[int, frozenset[int]]
+) -> bool:
+    """Whether views are given the same, whichever of two tensors is chosen before them."""
+    sides = {_sides(program, meaning, point)}
+    for size in range(1, 300):
+        other = {**point, **{axis: size + axis % 2 for axis in range(len(program.inputs.axes))}}
+        side = _sides(program, meaning, other)
+        if side not in sides:
+            sides.add(side)
+            seen, _ = apart(program, other)
+            if any(seen[site] != found.get(site) for site in seen):
+                return False
+    taken = zip(*sides, strict=True)
+    return all(len(set(of_one)) == 2 for of_one in taken)
+
+
+def _sides(program: Program, meaning: Meaning, point: Mapping[int, int]) -> tuple[bool, ...]:
+    conditions = (meaning.values[site] for site in program.chosen.values())
+    return tuple(bool(truth.at(point) if isinstance(truth, Condition) else truth) for truth in conditions)
 
 
 def _fails(requirement: Requirement, interpreter: Interpreter, point: Mapping[int, int]) -> bool:
@@ -244,7 +272,7 @@ def _second(
     trains = {id(module): module.training for module in meta.modules()}
     try:
         followed = Followed(meta, inputs, trains, raises=catches(meta))
-        followed.one_graph = not followed.raises and _one_graph(followed)
+        followed.one_graph = not followed.raises
         analysis = followed.analyse(UNCHANGED)
         why_not = difference(analysis)
     except CaptureError as error:
@@ -256,16 +284,6 @@ def _second(
     if why_not is not None:
         raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
     return followed, analysis
-
-
-def _one_graph(followed: Followed) -> bool:
-    """Whether the model's own code never asks whether it trains, as far as one path shows."""
-    with watch_training() as reads:
-        try:
-            followed.record(followed.meta, UNCHANGED, start(followed.inputs))
-        except Exception:  # the model's own refusal of this size; its paths are followed one by one
-            return False
-    return not reads.training
 
 
 def difference(analysis: Analysis) -> str | None:

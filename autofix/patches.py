@@ -59,8 +59,9 @@ def _folded(function: Callable[..., bool], join: Callable[[Any, Any], Any]) -> C
     def call(values: Any) -> Any:
         known: Any = None
         for value in values:
-            if issubclass(type(value), fx.Proxy):
-                known = value if known is None else join(known, value)
+            truth = value.tracer.truth_of(value) if issubclass(type(value), fx.Proxy) else None
+            if truth is not None:
+                known = truth if known is None else join(known, truth)
             elif bool(value) is ends:
                 return bool(value)
         return function([]) if known is None else known

@@ -122,6 +122,7 @@ class Program:
     """One trace of a model: its sites in execution order, and the fx graph and root they were read from.
 
     asked: the model's own code took one of two ways, by a size that an edit may change
+    chosen: where in the model's code a tensor is one of two -> the site of the condition
     """
 
     sites: tuple[Site, ...]
@@ -131,6 +132,7 @@ class Program:
     rung: str = "torch.fx"
     conditions: tuple[Any, ...] = ()
     asked: bool = False
+    chosen: Mapping[str, int] = field(default_factory=dict)
 
     def label(self, index: int) -> str:
         return self.sites[index].name

@@ -164,6 +164,7 @@ class SymbolicTracer(Tracer):
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
         self.forked: set[CodeType] = set()  # the model's own code that took one of two paths
+        self.chosen: dict[str, fx.Node] = {}  # conditions on which tensors are chosen, by where they stand
         self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
         self.asked = False  # of what an edit may change, so that the path may be another one after it
         self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
@@ -287,6 +288,11 @@ class SymbolicTracer(Tracer):
         condition = truth.value
         return truth if condition.axes and not condition.divides_by else None
 
+    def uncertain_choice(self, index: Any) -> Symbol | None:
+        """An index that is a condition, and no number that may be neither 0 nor 1."""
+        condition = type(index) is Symbol and isinstance(index.value, Condition)
+        return self.uncertain(index) if condition else None
+
     def truth_of(self, value: Any) -> Any:
         """A condition on sizes, or a bool; None for anything else."""
         if type(value) is not Symbol:
@@ -354,5 +360,6 @@ def symbolic_program(
         if not choices.learn(tracer.forked):
             break
     rung = "sizes followed through the model's Python"
-    program = Program(tuple(tracer.sites), graph, meta, inputs, rung, asked=tracer.asked)
+    chosen = {place: tracer.index[node] for place, node in tracer.chosen.items()}
+    program = Program(tuple(tracer.sites), graph, meta, inputs, rung, asked=tracer.asked, chosen=chosen)
     return program, tracer.interpreter

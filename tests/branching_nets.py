@@ -135,7 +135,26 @@ class Even(nn.Module):
         return self.up(self.conv(x)) + x[..., : x.shape[2] + extra * 0]
 
 
+class Aliased(nn.Module):
+    """Two names of one list, and a list within a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads, nested = [0, 0], [[0, 0]]
+        other, (row,) = pads, nested
+        if x.shape[2] < 9:
+            pads[1] = 4
+            row[0] = 1
+        elif x.shape[2] > 20:
+            other[0] += 2
+        return self.conv(F.pad(F.pad(x, other), nested[0]))
+
+
 MERGED = [
+    (Aliased(), (1, 1, "L")),
     (Whole(), (1, 1, "H", "W")),
     (Whole(2, 3), (1, 1, "D", "H", "W")),
     (Returned(), (1, 1, "H", "W")),
@@ -207,5 +226,96 @@ class Apart(nn.Module):
     def a_number_that_is_divided_by(self, x: Tensor, long: bool) -> Any:
         return F.pad(x, (0, 1)) if 20 // (x.shape[2] - 7) > 3 else x
 
+    def an_attribute_by_a_method(self, x: Tensor, long: bool) -> Any:
+        self._mark(0)
+        if long:
+            _ = self._mark(3)
+        return F.pad(x, (0, self.seen))
 
+    def _mark(self, value: int) -> None:
+        self.seen = value
+
+    def a_global(self, x: Tensor, long: bool) -> Any:
+        STATE[0] = 0
+        if long:
+            STATE[0] = 2
+        return F.pad(x, (0, STATE[0]))
+
+    def a_list_of_the_model(self, x: Tensor, long: bool) -> Any:
+        log: list[int] = self.__dict__.setdefault("log", [])
+        log.clear()
+        count = len(log) if long else self.__dict__["log"].append(4)
+        return F.pad(x, (0, len(log))) if count is None else x
+
+    def an_iterator(self, x: Tensor, long: bool) -> Any:
+        numbers = iter((1, 2, 3))
+        first = next(numbers) if long else 0
+        return F.pad(x, (first, next(numbers)))
+
+    def a_set(self, x: Tensor, long: bool) -> Any:
+        seen = {1}
+        if long:
+            seen.update((2, 3))
+        return F.pad(x, (0, len(seen)))
+
+    def two_names_of_a_new_list(self, x: Tensor, long: bool) -> Any:
+        first = [0, 0]
+        second = first
+        if long:
+            second = [1, 1]
+        second[0] = 3
+        return F.pad(x, first)
+
+    def an_index_that_is_a_number(self, x: Tensor, long: bool) -> Any:
+        x = F.pad(x, (0, 1)) if long else x
+        return F.pad(x, (0, (0, 2)[x.shape[2] % 3]))
+
+    def a_number_of_a_truth(self, x: Tensor, long: bool) -> Any:
+        odd = not x.shape[2] % 2
+        return F.pad(x, (0, 2 * odd)) if long else x
+
+    def the_first_that_is_not_zero(self, x: Tensor, long: bool) -> Any:
+        more = (x.shape[2] % 4) or (x.shape[2] % 3)
+        return F.pad(x, (0, more)) if long else x
+
+    def a_second_operand(self, x: Tensor, long: bool) -> Any:
+        more = [1, 2, 3]
+        if long and more.pop() > 1:
+            x = F.pad(x, (1, 0))
+        return F.pad(x, (0, more[-1]))
+
+    def a_conditional_expression(self, x: Tensor, long: bool) -> Any:
+        more = [0]
+        more[0] = (more.append(1) or 1) if long else 0  # type: ignore[func-returns-value]
+        return F.pad(x, (0, len(more) + more[0]))
+
+    def the_very_same_tensor(self, x: Tensor, long: bool) -> Any:
+        y = x
+        if long:
+            y = F.pad(x, (0, 2))
+        return y if y is not x else F.pad(x, (0, 4))
+
+    def how_it_lies_in_memory(self, x: Tensor, long: bool) -> Any:
+        x = torch.cat([x, x], 1)
+        if x.shape[2] % 2:
+            x = x[..., :-1]
+        return x.view(x.shape[0], 1, 2 * x.shape[2])
+
+    def the_mode_on_one_side(self, x: Tensor, long: bool) -> Any:
+        if not long:
+            x = x.relu()
+            if self.training:
+                x = F.pad(x, (0, 3))
+        return x
+
+    def truths_of_sizes(self, x: Tensor, long: bool) -> Any:
+        return self.norm(x) if any(n % 3 for n in x.shape[2:]) else x
+
+    def its_own_names(self, x: Tensor, long: bool) -> Any:
+        if long:
+            x = F.pad(x, (0, 1))
+        return F.pad(x, (0, len([name for name in locals() if name.startswith("_")])))
+
+
+STATE = [0]
 APART = tuple(name for name in vars(Apart) if not name.startswith("_") and name != "forward")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import linecache
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -155,12 +159,12 @@ class Plain:
     ) -> Any:
         return then() if test else otherwise()
 
-    def either(self, first: Any, *rest: Callable[[], Any]) -> Any:
+    def either(self, place: str, first: Any, *rest: Callable[[], Any]) -> Any:
         for value in rest:
             first = first or value()
         return first
 
-    def both(self, first: Any, *rest: Callable[[], Any]) -> Any:
+    def both(self, place: str, first: Any, *rest: Callable[[], Any]) -> Any:
         for value in rest:
             first = first and value()
         return first
@@ -255,6 +259,65 @@ def test_converted_code_does_what_the_code_did(function: Any) -> None:
     finally:
         plain.__code__ = original
         del plain.__globals__[CHOICE]
+
+
+class fit:  # noqa: N801
+    """A class with a method of its own name, which makes a function that says a private name."""
+
+    __more = 2
+
+    def fit(self, x: int) -> int:
+        if x:
+            x = self.__more
+        return x
+
+    def made(self) -> Callable[[int], int]:
+        def closed(x: int) -> int:
+            if x > 1:
+                x = self.__more
+            return x
+
+        return closed
+
+
+def test_names_of_functions_and_private_ones() -> None:
+    for function in (fit().fit, fit().made()):
+        plain: FunctionType = getattr(function, "__func__", function)
+        code = converted(plain)
+        assert code is not None
+        assert (
+            code.co_varnames[: plain.__code__.co_argcount]
+            == plain.__code__.co_varnames[: plain.__code__.co_argcount]
+        )
+        assert "_fit__more" in code.co_names
+
+
+def test_a_file_that_was_changed_after_its_import(folder: Path) -> None:
+    """What is traced is what was imported."""
+    source = """
+        import torch.nn.functional as F
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv1d(1, 1, 3)
+
+            def forward(self, x):
+                if x.shape[2] < 9:
+                    x = F.pad(x, (0, 1))
+                return self.conv(x)
+    """
+    file = folder / "changed_later.py"
+    file.write_text(textwrap.dedent(source))
+    sys.path.insert(0, str(folder))
+    from changed_later import Net  # type: ignore[import-not-found]
+
+    file.write_text(textwrap.dedent(source.replace("(0, 1)", "(0, 4)")))
+    linecache.clearcache()
+    report = check_model(Net(), input_shape=(1, 1, "L"))
+    agrees(Net(), (1, 1, "L"), report)
+    assert report.minimum_input == (2,)
 
 
 def test_code_that_is_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -198,6 +199,16 @@ def test_numbers_of_numpy() -> None:
     assert agrees(net).minimum_input == (10,)
     fix = fix_model(net, input_shape=SEQUENCE, min_input=np.int64(5))  # type: ignore[arg-type]
     assert fix.proved
+
+
+def test_an_error_of_the_trace_that_the_model_swallows() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        with contextlib.suppress(RuntimeError, ValueError):
+            if x.shape[2] < 5:
+                x = F.pad(x, (0, 2))
+        return self.conv(x)
+
+    assert agrees(of(forward)).minimum_input == (1,)
 
 
 def test_traits_of_a_symbol() -> None:
