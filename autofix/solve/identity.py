@@ -9,7 +9,7 @@ import numpy as np
 
 from autofix.analyse import Mode, Piece
 from autofix.changes import Key, program_keys
-from autofix.insertion import CropBack, Insertion, RoundUp, operands
+from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp, operands
 from autofix.interpret import resolved
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, at
@@ -20,12 +20,16 @@ FURTHER: Final = 1024  # equal sizes on all axes
 
 
 def keeps(request: Request, key: Key, insertion: Insertion) -> bool:
-    """Whether it is the identity there, as far as the sizes looked at show."""
+    """Whether it is the identity there, as far as the sizes looked at show.
+
+    Of an average before a fixed head only equal sizes on all axes are asked: that the head also takes a map of
+    another shape with as many elements, 1 x 25 for 5 x 5, is chance.
+    """
     if isinstance(insertion, RoundUp | CropBack):
         return True  # made of what works: no such size is rounded
     mode = request.original.evaluating
     return all(
-        _same(mode, piece, before, after, len(request.reference))
+        _same(mode, piece, before, after, len(request.reference), isinstance(insertion, Adaptive))
         for piece in mode.pieces
         for before, after in _changed(piece, key, insertion)
     )
@@ -40,10 +44,10 @@ def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, T
             yield from ((a, b) for a, b in zip(*pairs, strict=True) if a.shape != b.shape)
 
 
-def _same(mode: Mode, piece: Piece, before: Tensor, after: Tensor, rank: int) -> bool:
+def _same(mode: Mode, piece: Piece, before: Tensor, after: Tensor, rank: int, equal: bool) -> bool:
     near = [np.arange(1, LOOKED_AT[rank] + 1)] * rank
-    grids = [np.meshgrid(*near, indexing="ij", sparse=True), [np.arange(1, FURTHER + 1)] * rank]
-    for grid in grids:
+    grids = [[np.arange(1, FURTHER + 1)] * rank]
+    for grid in grids if equal else [*grids, np.meshgrid(*near, indexing="ij", sparse=True)]:
         point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
         worked = piece.domain.at(point) & mode.accepts(point) & mode.sound.at(point)
         for a, b in zip(before.shape, after.shape, strict=True):
