@@ -146,7 +146,7 @@ class Interpreter:
     ) -> None:
         if train and not self.site.trains:
             return
-        condition = self._where_called(condition, silent)
+        condition = self._where_called(condition)
         self.state(condition, code, what, needs=needs, gets=gets, silent=silent, train=train)
 
     def state(
@@ -187,7 +187,7 @@ class Interpreter:
             raise OneSided(f"{self.site.name}: the path forks on one side of an `if`")
         self.conditions.append(condition)
 
-    def _where_called(self, condition: Condition, silent: bool) -> Condition:
+    def _where_called(self, condition: Condition) -> Condition:
         """What a call on one side of an `if` requires, at the sizes at which the model itself makes it.
 
         Where that is said of sizes at once, it must hold at the others too: both sides are computed there.
@@ -198,10 +198,10 @@ class Interpreter:
         called = all_of(truth if side else negated(truth) for truth, side in truths)
         if isinstance(called, bool):
             return condition if called else ALWAYS
-        if called.axes and self._never(~called, ~condition):
-            return condition
-        if silent or not called.axes:
+        if not called.axes:
             return any_of((~called, condition))
+        if self._never(~called, ~condition):
+            return condition
         raise OneSided(f"{self.site.name}: what it requires holds on one side of an `if`")
 
     def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:

@@ -142,6 +142,10 @@ class Followed:
         """The path of a size at which the trace ended, where the model itself refuses it too."""
         reason = raised(self.meta, self.inputs, point)
         failing = next((r for r in interpreter.requirements if _fails(r, interpreter, point)), None)
+        if failing is None and interpreter.unmodelled:
+            site, why = next(iter(interpreter.unmodelled.items()))
+            unknown = f"{interpreter.sites[site].name}: {why}, and what comes of it is asked for its shape"
+            raise CaptureError(f"{type(self.meta).__name__} cannot be traced: {unknown}") from error
         if reason is None or (failing is None and type(reason) is not type(error)):
             raise CaptureError(
                 f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"

@@ -188,7 +188,7 @@ def describe(inside: Sequence[bool], settled: int, period: int) -> str:
     if not tail:
         if not head:
             return "none"
-        return f"only {_list(head)}" if len(head) <= 12 else f"only {_runs(head)}"
+        return f"only {_runs(head)}" if len(head) > 4 else f"only {_list(head)}"
     if len(tail) == period:
         start = settled + 1
         while start > 1 and inside[start - 2]:

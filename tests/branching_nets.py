@@ -118,7 +118,7 @@ class Same(nn.Module):
 
 
 class Even(nn.Module):
-    """Odd inputs are cut or padded, by a counter and two branches."""
+    """Padded one way or another, with a counter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Even(nn.Module):
             extra += 1
             x = F.pad(x, (0, 1))
         else:
-            x = x[..., 2:]
+            x = F.pad(x, (1, 1))
         return self.up(self.conv(x)) + x[..., : x.shape[2] + extra * 0]
 
 

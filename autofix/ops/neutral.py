@@ -73,6 +73,7 @@ _UNARY = words(
 _METHODS = words(
     """
     bfloat16 bool byte char cpu cuda double float half int long short to type type_as
+    renorm renorm_
     requires_grad_ zero_ fill_ normal_ uniform_ hardshrink exponential_ random_ pin_memory share_memory_
     resolve_conj resolve_neg
     """

@@ -41,7 +41,7 @@ def attribute(call: Call, input: Any, name: str, *default: Any) -> Any:
         return getattr(input, name)
     if name in ("T", "mT", "mH", "H"):
         return (matrix_transpose if name.startswith("m") else short_transpose)(call, input)
-    if name in ("data", "real"):
+    if name in ("data", "real", "imag"):
         return input
     if name in ("dtype", "device", "layout"):
         return Trait(name)

@@ -22,8 +22,8 @@ FURTHER: Final = 1024  # equal sizes on all axes
 def keeps(request: Request, key: Key, insertion: Insertion) -> bool:
     """Whether it is the identity there, as far as the sizes looked at show.
 
-    Of an average before a fixed head only equal sizes on all axes are asked: that the head also takes a map of
-    another shape with as many elements, 1 x 25 for 5 x 5, is chance.
+    Of an average before a fixed head only equal sizes on all axes are asked: that the head also takes a map
+    of another shape with as many elements, 1 x 25 for 5 x 5, is chance.
     """
     if isinstance(insertion, RoundUp | CropBack):
         return True  # made of what works: no such size is rounded
