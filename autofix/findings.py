@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,10 +12,14 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix.analyse import Analysis, Mode, Piece
-from autofix.condition import LOOK, Box, Condition, decide, indicator
+from autofix.condition import LOOK, NEVER, Box, Condition, decide, indicator
 from autofix.curve import Curve
-from autofix.fault import Code, Fault, Step
+from autofix.errors import CaptureError
+from autofix.fault import Code, Fault, Location, Step
+from autofix.frames import is_users
+from autofix.guard import one_line
 from autofix.interpret import Requirement
+from autofix.meta import raised
 from autofix.ops.base import Tensor
 from autofix.program import Program, Ref
 from autofix.region import Region
@@ -235,7 +240,7 @@ def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
     site = piece.program.sites[requirement.site]
     needs, gets = (None if d is None else int(at(d, point)) for d in (requirement.needs, requirement.gets))
     where = sorted(axis for axis in requirement.condition.axes if axis >= 0)
-    return Fault(
+    fault = Fault(
         code=requirement.code,
         site=site.name,
         op=site.op_name,
@@ -248,6 +253,25 @@ def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
         silent=requirement.silent,
         called_at=site.location,
     )
+    own = requirement.condition == NEVER and requirement.code is Code.ASSERTION
+    return _as_raised(fault, failure) if own else fault
+
+
+def _as_raised(fault: Fault, failure: Failure) -> Fault:
+    """What the model's own code raises at this very size, and where: the path was followed at another one."""
+    root, inputs = failure.piece.program.root, failure.piece.program.inputs
+    root.train(failure.mode.training)
+    try:
+        error = raised(root, inputs, {BATCH: 2, **failure.point})
+    except CaptureError:
+        return fault
+    frames = [] if error is None else traceback.extract_tb(error.__traceback__)
+    own = next((frame for frame in reversed(frames) if is_users(frame.filename)), None)
+    if error is None or own is None:
+        return fault
+    place = Location(own.filename, own.lineno or 0, own.line or "", own.end_lineno, own.end_colno)
+    message = f"the model raises {one_line(error)}"
+    return replace(fault, site=own.name, op=type(root).__name__, message=message, called_at=place)
 
 
 def _message(requirement: Requirement, needs: int | None, gets: int | None) -> str:

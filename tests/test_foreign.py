@@ -304,3 +304,32 @@ def test_a_broadcast_that_always_happens_is_meant() -> None:
     assert report.working_sizes == "only 20-35"
     assert all(not fault.silent for fault in report.faults)
     assert check_model(net, input_shape=SEQUENCE, min_input=20, max_input=35).ok
+
+
+def test_what_the_model_raises_is_said_of_the_very_size() -> None:
+    class Checked(Base):
+        def check(self, x: Tensor) -> None:
+            if x.shape[2] % 8:
+                raise ValueError(f"{x.shape[2]} is no multiple of 8")
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.check(x)
+            return F.relu(self.conv(x))
+
+    fault = check_model(Checked(), input_shape=SEQUENCE, min_input=16).faults[0]
+    assert fault.message == "the model raises ValueError: 17 is no multiple of 8"
+    assert fault.site == "check"
+    assert fault.called_at is not None
+    assert fault.called_at.text.startswith("raise ValueError")
+    fix = fix_model(Checked(), input_shape=SEQUENCE, min_input=16)
+    assert [insert.kind for insert in fix.inserts] == ["round"]
+    assert fix.proved
+
+
+def test_the_spectrum_of_a_signal() -> None:
+    def forward(self: Any, x: Tensor) -> Any:
+        y = torch.fft.irfft(torch.fft.rfft(x), n=x.shape[2])
+        frames = torch.stft(y.flatten(0, 1), 6, 2, return_complex=True).abs()
+        return self.conv(y).mean(-1, keepdim=True) + frames.mean() + y
+
+    assert agrees(of(forward)).minimum_input == (4,)
