@@ -16,7 +16,7 @@ from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from autofix.errors import CaptureError
 from autofix.frames import caller, is_tracing
-from autofix.handlers import protected
+from autofix.handlers import catches, protected
 from autofix.layout import laid_out
 from autofix.meta import undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
@@ -64,6 +64,7 @@ class Tracer(fx.Tracer):
         self.evaluating = False  # a rule is at work, not the model
         self.modes: dict[int, bool] = {}  # whether a layer trains where it is called
         self.branches = False  # on a value; some code goes on after the error that says so
+        self.handles = False  # the model's own code has an `except` clause
         self.caught = False  # what some call raises, the model's own code would catch
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
@@ -73,7 +74,7 @@ class Tracer(fx.Tracer):
         node = super().create_node(*args, **kwargs)
         if node.op.startswith("call"):
             self.places[node.name] = caller()
-            self.caught = self.caught or protected()
+            self.caught = self.caught or (self.handles and protected())
         return node
 
     def to_bool(self, obj: fx.Proxy) -> bool:
@@ -183,10 +184,12 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
     Raises CaptureError with fx's own reason where the model's control flow depends on its data.
     """
     meta.train()
-    trains = {id(module): module.training for module in meta.modules()}
+    trains, handles = {id(module): module.training for module in meta.modules()}, catches(meta)
     with watch_training() as reads:
-        evaluating, caught = _trace(meta.eval(), inputs, trains)
-    training, caught_too = _trace(meta.train(), inputs, trains) if reads.training else (evaluating, caught)
+        evaluating, caught = _trace(meta.eval(), inputs, trains, handles)
+    training, caught_too = evaluating, caught
+    if reads.training:
+        training, caught_too = _trace(meta.train(), inputs, trains, handles)
     return Capture(evaluating, training, caught or caught_too)
 
 
@@ -220,8 +223,11 @@ def kept_as_it_is(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _trace(meta: nn.Module, inputs: InputShapes, trains: dict[int, bool]) -> tuple[Program, bool]:
+def _trace(
+    meta: nn.Module, inputs: InputShapes, trains: dict[int, bool], handles: bool
+) -> tuple[Program, bool]:
     tracer = Tracer(inputs)
+    tracer.handles = handles
     try:
         with undisturbed():
             graph = tracer.trace(meta)

@@ -62,15 +62,17 @@ class Choices:
 
     codes: functions whose code is converted, with the code that takes its place
     apart: the `if`s whose sides have to be recorded apart
+    off:   all of them
     """
 
     codes: dict[FunctionType, CodeType] = field(default_factory=dict)
     apart: set[str] = field(default_factory=set)
+    off: bool = False
     _seen: set[CodeType] = field(default_factory=set)
 
     def learn(self, forked: set[CodeType]) -> bool:
         """Convert the functions in which a path has forked; whether there was any to convert."""
-        new = forked - self._seen - set(self.codes.values())
+        new = set() if self.off else forked - self._seen - set(self.codes.values())
         self._seen |= new
         before = len(self.codes)
         for code in new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -272,19 +273,46 @@ def _climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain
 def _second(
     meta: nn.Module, inputs: InputShapes, first: tuple[Plain | Followed, Analysis] | None, why: str
 ) -> tuple[Plain | Followed, Analysis]:
-    meta.train()
-    trains = {id(module): module.training for module in meta.modules()}
     try:
-        followed = Followed(meta, inputs, trains, raises=catches(meta))
-        followed.one_graph = not followed.raises
-        analysis = followed.analyse(UNCHANGED)
-        why_not = difference(analysis)
+        followed, analysis = _followed(meta, inputs)
     except CaptureError as error:
         if first is not None and not why:
             return first
         raise CaptureError(f"{error}" if not why else f"{error} (plain tracing: {why})") from error
     if first is not None and not why and len(first[1].unmodelled) <= len(analysis.unmodelled):
         return first
+    return followed, analysis
+
+
+def _followed(meta: nn.Module, inputs: InputShapes) -> tuple[Followed, Analysis]:
+    """The second rung; with a path for each side of every `if`, where choices leave something undescribed."""
+    meta.train()
+    trains = {id(module): module.training for module in meta.modules()}
+    choices = Choices()
+    try:
+        found = _agreeing(meta, inputs, trains, choices)
+        if not found[1].unmodelled:
+            return found
+    except CaptureError:
+        if not choices.codes:
+            raise
+        return _agreeing(meta, inputs, trains, Choices(off=True))
+    if choices.codes:
+        with suppress(CaptureError):
+            apart = _agreeing(meta, inputs, trains, Choices(off=True))
+            return found if apart[1].unmodelled else apart
+    return found
+
+
+def _agreeing(
+    meta: nn.Module, inputs: InputShapes, trains: Mapping[int, bool], choices: Choices
+) -> tuple[Followed, Analysis]:
+    """The second rung. Raises CaptureError where a trace is not what the model does."""
+    meta.train()
+    followed = Followed(meta, inputs, trains, raises=catches(meta), choices=choices)
+    followed.one_graph = not followed.raises
+    analysis = followed.analyse(UNCHANGED)
+    why_not = difference(analysis)
     if why_not is not None:
         raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
     return followed, analysis

@@ -311,6 +311,16 @@ class Apart(nn.Module):
     def truths_of_sizes(self, x: Tensor, long: bool) -> Any:
         return self.norm(x) if any(n % 3 for n in x.shape[2:]) else x
 
+    def a_step_of_a_slice(self, x: Tensor, long: bool) -> Any:
+        step = 1
+        if long:
+            step = 2
+        return x[..., ::step]
+
+    def a_number_of_copies(self, x: Tensor, long: bool) -> Any:
+        count = 2 if long else 4
+        return F.pad(x, tuple([0, 1] * (count // 2)))
+
     def its_own_names(self, x: Tensor, long: bool) -> Any:
         if long:
             x = F.pad(x, (0, 1))
