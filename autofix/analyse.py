@@ -12,7 +12,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box, indicator
+from autofix.condition import Box, any_of, equal, indicator
 from autofix.fault import Code
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
@@ -51,18 +51,23 @@ class Mode:
         ]
         return [r for r in asked if not self._meant(piece, r)] if silent else asked
 
+    def meant(self, piece: Piece) -> frozenset[int]:
+        """The sites of broadcasts that happen at every size that works."""
+        return frozenset(r.site for r in piece.meaning.requirements if r.silent and self._meant(piece, r))
+
     def _meant(self, piece: Piece, requirement: Requirement) -> bool:
-        """Whether a broadcast happens at every size that works at all: then it is what the model computes."""
-        curve = indicator(requirement.condition) if requirement.code is Code.BROADCAST else None
-        if curve is None:
+        """Whether a side is 1 at every size that gets there: then this is what the model computes."""
+        if requirement.code is not Code.BROADCAST or len(requirement.condition.axes) != 1:
             return False
-        accepted = dict(self.accepted_on(piece).single)
-        (axis,) = requirement.condition.axes
-        if axis not in accepted:
+        stretched = any_of(equal(side, 1) for side in (requirement.needs, requirement.gets))
+        curve, (axis,) = indicator(stretched), requirement.condition.axes
+        others = (r for r in self.required(piece, silent=False) if r.site != requirement.site)
+        accepted = dict(region(r.condition for r in others).single).get(axis)
+        if curve is None or accepted is None:
             return False
-        both = (accepted[axis], curves.minimum(accepted[axis], curve))
-        works, equal = (curves.scale(one, -1, 1).smallest(1, None) for one in both)
-        return works is not None and equal is None
+        apart = curves.minimum(accepted, curves.scale(curve, -1, 1))
+        works, differs = (curves.scale(one, -1, 1).smallest(1, None) for one in (accepted, apart))
+        return works is not None and differs is None
 
     def accepted_on(self, piece: Piece) -> Region:
         """Where torch raises nothing, among the sizes that take this path."""

@@ -205,6 +205,8 @@ def _decide_all(conditions: Iterable[Condition], box: Box) -> Decision:
     """A conjunction: the smallest of its parts' counterexamples."""
     decisions = [decide(part, box) for part in conditions]
     failing = [decision for decision in decisions if decision.holds is False]
+    if Decision(False) in failing:  # a part that holds nowhere
+        return Decision(False, tuple((axis, lowest) for axis, (lowest, _) in sorted(box.items())))
     if failing:
         return min(failing, key=lambda decision: _extent(decision, box))
     return PROVED if all(decision.holds for decision in decisions) else UNDECIDED

@@ -22,7 +22,7 @@ EVERY = {BATCH: (1, None), 0: (1, None), 1: (1, None)}
 
 def run(shape: tuple[Any, ...], sizes: tuple[Any, ...]) -> tuple[Interpreter, Tensor]:
     interpreter = Interpreter((), EVERY, {BATCH: 2, 0: 8, 1: 8})
-    interpreter.site = type("Site", (), {"index": 0, "trains": True})()
+    interpreter.site = type("Site", (), {"index": 0, "trains": True, "under": ()})()
     return interpreter, reshape(interpreter, Tensor(shape), *sizes)
 
 

@@ -54,11 +54,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Sample:
-    """A size at which the repaired model must work, and the path that is taken there."""
+    """A size at which the repaired model must work, and the path that is taken there.
+
+    meant: the sites of broadcasts that are no faults
+    """
 
     piece: Piece
     training: bool
     point: Mapping[int, int]
+    meant: frozenset[int] = frozenset()
 
 
 def without_stride(group: Group) -> Group:

@@ -178,7 +178,7 @@ class _Reader(Interpreter):
 
     def __init__(self, owner: RepairModel, inputs: Sequence[Any], sample: Sample) -> None:
         super().__init__(inputs, {}, sample.point, owner.changes)
-        self.owner, self.training_now = owner, sample.training
+        self.owner, self.training_now, self.meant = owner, sample.training, sample.meant
         self.choices: list[Choice] = []
 
     def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
@@ -196,6 +196,8 @@ class _Reader(Interpreter):
 
     def state(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
         if details["train"] and not self.training_now:
+            return
+        if code is Code.BROADCAST and details["silent"] and self.site.index in self.meant:
             return
         if code is not Code.LAYOUT:  # no knob changes how a tensor lies in memory; the analysis decides
             self.owner.builder.require(condition)

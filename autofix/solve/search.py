@@ -104,7 +104,7 @@ def sample_at(analysis: Analysis, training: bool, point: Mapping[int, int]) -> S
     """A size, with the path that is taken there."""
     mode: Mode = analysis.modes[training]
     piece = mode.piece_at(dict(point))
-    return None if piece is None else Sample(piece, training, dict(point))
+    return None if piece is None else Sample(piece, training, dict(point), mode.meant(piece))
 
 
 def _optima(

@@ -95,6 +95,9 @@ class _Reading(Interpreter):
         super().__init__(inputs, {}, sample.point, changes)
         self.training_now, self.sites = sample.training, list(program.sites)
         self.keys_of = lambda site: keys[site.index]
+        self.original = sample.piece.meaning.values
+        silent = [r for r in sample.piece.meaning.requirements if r.silent and r.code is Code.BROADCAST]
+        self.joins = {r.site for r in silent} - sample.meant
         self.knobs: Mapping[str, Any] = {}
 
     def read(self, site: Site, values: Any, knobs: Mapping[str, tuple[int, ...]]) -> Any:
@@ -102,7 +105,18 @@ class _Reading(Interpreter):
         before = sum(earlier.kind == "placeholder" for earlier in self.sites[: site.index])
         self.given, self.values = iter(self.inputs[before:]), values
         self.knobs = {k: bool(v[0]) if k == "ceil_mode" else v for k, v in knobs.items()}
-        return self.value_of(site)
+        value = self.value_of(site)
+        if site.index in self.joins:
+            self._not_stretched(list(dict.fromkeys(references((site.args, site.kwargs)))))
+        return value
+
+    def _not_stretched(self, refs: Sequence[int]) -> None:
+        """A size that varies may be 1 here by chance, which a rule does not see in a number."""
+        tensors = [ref for ref in refs if isinstance(self.values[ref], Tensor)]
+        for place in range(1, 1 + min((self.values[ref].ndim for ref in tensors), default=0)):
+            varies = any(not isinstance(self.original[ref].shape[-place], int) for ref in tensors)
+            if varies and len({self.values[ref].shape[-place] for ref in tensors}) > 1:
+                raise Blocked("a side is stretched from size 1")
 
     def override(self, keys: tuple[Key, Key]) -> Mapping[str, Any]:
         return {**super().override(keys), **self.knobs}
@@ -146,7 +160,8 @@ class _Walk:
         hyper = repr(row[0].hyper(site.module)) if site.module is not None else ""
         places = {ref: place for place, ref in enumerate(self.refs[site.index])}
         arguments = repr([places[a.site] if isinstance(a, Ref) else repr(a) for a in site.args])
-        return row[0].name, str(row[1]), hyper, arguments, repr(site.kwargs), site.trains
+        joins = tuple(site.index in reading.joins for reading in self.readings)
+        return row[0].name, str(row[1]), hyper, arguments, repr(site.kwargs), site.trains, joins
 
     def _live(self) -> list[tuple[int, ...]]:
         """For each position, what later sites use: values of earlier sites, and settings as -1 - group."""
