@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ast
 import copy
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from types import CodeType, FunctionType
 from typing import Any, Final
+
+from autofix.syntax import alike, compiled, definition_of
 
 CHOICE: Final = "_autofix_choice"
 TEST: Final = "_autofix_test"
@@ -26,18 +27,18 @@ def converted(function: FunctionType) -> CodeType | None:
     """The function's code with its `if`s converted; None where it has none, or no source to be read."""
     code = function.__code__
     try:
-        definition = _definition(code)
+        definition = definition_of(code)
     except (OSError, SyntaxError, TypeError, IndexError):
         return None
     if definition is None or any(_stays(node) for node in ast.walk(definition)):
         return None
-    if not _alike(_compiled(copy.deepcopy(definition), function), code):
+    if not alike(compiled(copy.deepcopy(definition), function), code):
         return None  # the file is no longer what was imported
     converter = _Converter(
         code.co_filename, {RETURNED, *code.co_varnames, *code.co_cellvars, *code.co_freevars}
     )
     definition.body = converter.block(definition.body, last=True)
-    return _compiled(definition, function) if converter.found else None
+    return compiled(definition, function) if converter.found else None
 
 
 def _stays(node: ast.AST) -> bool:
@@ -50,85 +51,12 @@ def _stays(node: ast.AST) -> bool:
     return isinstance(node, NEITHER)
 
 
-def _alike(new: CodeType | None, code: CodeType) -> bool:
-    """Whether two codes come from the same text; calls of imported modules' functions are compiled apart."""
-    if new is None or any(part(new) != part(code) for part in _PARTS):
-        return False
-    pairs = list(zip(new.co_consts, code.co_consts, strict=False))
-    same = all(_alike(a, b) if isinstance(b, CodeType) else repr(a) == repr(b) for a, b in pairs)
-    return same and len(new.co_consts) == len(code.co_consts)
-
-
-_PARTS: Final[tuple[Callable[[CodeType], Any], ...]] = (
-    lambda code: code.co_names,
-    lambda code: code.co_varnames,
-    lambda code: set(code.co_positions()),
-)
-
-
-def _definition(code: CodeType) -> ast.FunctionDef | None:
-    """The function's own syntax, at the lines and columns of its file."""
-    lines, first = inspect.getsourcelines(code)
-    indented = lines[0][:1].isspace()
-    tree = ast.parse("if True:\n" * indented + "".join(lines))
-    ast.increment_lineno(tree, first - 1 - indented)
-    found = tree.body[0].body[0] if isinstance(tree.body[0], ast.If) else tree.body[0]
-    return found if isinstance(found, ast.FunctionDef) and found.name == code.co_name else None
-
-
-def _compiled(definition: ast.FunctionDef, function: FunctionType) -> CodeType | None:
-    """The code of a definition that closes over what the function closes over."""
-    code = function.__code__
-    definition.decorator_list, definition.returns = [], None
-    everyone = definition.args
-    for argument in (*everyone.posonlyargs, *everyone.args, *everyone.kwonlyargs):
-        argument.annotation = None
-    for star in (everyone.vararg, everyone.kwarg):
-        if star is not None:
-            star.annotation = None
-    everyone.defaults = [ast.Constant(None) for _ in everyone.defaults]
-    everyone.kw_defaults = [default and ast.Constant(None) for default in everyone.kw_defaults]
-    owner = _owner(function.__qualname__)
-    inner: ast.stmt = definition
-    if owner:  # private names are written with the class in front
-        inner = _at(definition, ast.ClassDef(owner, [], [], [definition], []))
-    closed = [ast.arg(name) for name in code.co_freevars if name != "__class__"]
-    outer = ast.FunctionDef("_autofix_outer", ast.arguments([], closed, None, [], [], None, []), [inner], [])
-    tree = ast.Module([_at(definition, outer)], [])
-    module = compile(tree, code.co_filename, "exec", code.co_flags & _FUTURE, dont_inherit=True)
-    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    found = (c for c in _nested(module) if c.co_name == code.co_name and c.co_flags & inspect.CO_OPTIMIZED)
-    new = next((c for c in found if c.co_varnames[: len(arguments)] == arguments), None)
-    if new is None or new.co_freevars != code.co_freevars:
-        return None
-    return new.replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
-
-
-_FUTURE: Final = 0x1000000  # `from __future__ import annotations`
-
-
-def _owner(qualname: str) -> str:
-    """The class in which a function is written, directly or within a method; "" for none."""
-    parts = qualname.split(".")[:-1]
-    while parts and parts[-1] == "<locals>":
-        parts = parts[:-2]
-    return parts[-1] if parts else ""
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)
-
-
 class _Converter(ast.NodeTransformer):
     """Turns each `if` whose sides only assign names into a choice, and `and`, `or`, `not` into calls."""
 
     def __init__(self, file: str, names: set[str]) -> None:
         self.file, self.names, self.found = file, names, 0
-        self.plain: set[int] = set()  # statements made here that do nothing but assign
-        self.keep: list[ast.AST] = []
+        self.plain: set[ast.stmt] = set()  # statements made here that do nothing but assign
 
     def block(self, body: Sequence[ast.stmt], last: bool = False) -> list[ast.stmt]:
         """Statements, converted; `last`: the function ends with them."""
@@ -164,6 +92,7 @@ class _Converter(ast.NodeTransformer):
     def test(self, node: ast.expr) -> ast.expr:
         """An expression of which only the truth counts."""
         if isinstance(node, ast.BoolOp) and not _says_super(node):
+            self.found += 1
             first, *rest = (self.test(value) for value in node.values)
             name = "both" if isinstance(node.op, ast.And) else "either"
             place = ast.Constant(self._id(node))
@@ -226,15 +155,14 @@ class _Converter(ast.NodeTransformer):
             *([ast.If(_is(kept, ast.NotEq(), 1), orelse, [])] if orelse else []),
             ast.If(_is(kept, ast.Eq(), 2), [_exchange("merged", names)], []),
         ]
-        self.plain.update(id(statement) for statement in made)
-        self.keep += made
+        self.plain.update(made)
         return [_at(node, statement) for statement in made]
 
     def _id(self, node: ast.stmt | ast.expr) -> str:
         return f"{self.file}:{node.lineno}:{node.col_offset}"
 
     def _only_assigns(self, body: Sequence[ast.stmt]) -> bool:
-        return all(id(statement) in self.plain or self._assigns(statement) for statement in body)
+        return all(statement in self.plain or self._assigns(statement) for statement in body)
 
     def _assigns(self, statement: ast.stmt) -> bool:
         match statement:
