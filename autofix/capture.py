@@ -104,7 +104,8 @@ class Tracer(fx.Tracer):
         named, needed = dict[str, Any](), 0
         for parameter in [*signature(root_fn).parameters.values()][1:]:
             if parameter.kind is Parameter.VAR_POSITIONAL:
-                args += [shape and self._input(f"{parameter.name}_{n}") for n, shape in enumerate(shapes)]
+                numbered = enumerate(shapes)
+                args += [None if s is None else self._input(f"{parameter.name}_{n}") for n, s in numbered]
                 shapes, needed = [], len(args)
             elif parameter.kind is not Parameter.VAR_KEYWORD:
                 given = shapes.pop(0) is not None if shapes else False

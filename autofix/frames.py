@@ -16,8 +16,6 @@ from autofix.program import Place
 _TORCH = str(Path(torch.__file__).parent / "_")[:-1]  # with the separator: torchvision is not torch
 _OURS = str(Path(__file__).parent)
 _EXAMPLES = str(Path(__file__).parent / "examples")
-
-
 _TRACE = fx.Tracer.trace.__code__
 
 
