@@ -148,6 +148,29 @@ def test_a_frozen_copy_may_be_repaired_again() -> None:
     assert again.analysis.one_path
 
 
+class Emptied(nn.Module):
+    """A slice under an `if` that would leave nothing at other sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.pool = nn.Conv1d(1, 2, 3, padding=1, stride=2), nn.MaxPool1d(2)
+        self.last = nn.Conv1d(2, 1, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        y = self.pool(x)
+        if x.shape[2] < 3:
+            y = y[..., 2:]
+        return self.last(x + y)
+
+
+def test_what_one_side_leaves_empty_is_not_computed_at_other_sizes() -> None:
+    fix = fix_model(Emptied(), min_input=6)
+    assert fix.inserts
+    for n in range(6, 20):
+        assert fix.model(torch.randn(2, 1, n)).shape[2] > 0
+
+
 class Plain:
     """What converted code asks, where nothing is uncertain."""
 

@@ -121,3 +121,26 @@ def test_many_open_branches_are_left_to_the_solver() -> None:
     groups, samples = question(check_model(Dense()), [1])
     with pytest.raises(TooMany):
         list(shortest(groups, samples, False, UNCHANGED))
+
+
+class Stretched(nn.Module):
+    """At the sizes asked for, padding one layer alone leaves a side of the join that is 1 by chance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(1, 1, 3, 2), nn.Conv1d(1, 1, 5, 2)
+        self.third = nn.Conv1d(1, 1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.second(self.first(x))
+        return self.third(x) + x
+
+
+def test_a_size_that_is_1_by_chance_is_no_join() -> None:
+    """By hand: the third layer keeps its size only with padding 1, and the second needs 2 for the kernel."""
+    groups, samples = question(check_model(Stretched(), input_shape=(1, 1, "L")), [3, 6])
+    walked = list(islice(shortest(groups, samples, False, UNCHANGED), MOST))
+    solved, proved = optima(groups, samples, False, UNCHANGED, (), time.monotonic() + 60, MOST)
+    assert proved
+    expected = {("module", "second"): {"padding": (2,)}, ("module", "third"): {"padding": (1,)}}
+    assert walked == solved == [expected]
