@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import oracle
 import pytest
 import torch
@@ -359,3 +360,30 @@ def test_code_that_is_left_alone() -> None:
     exec("def unread(x):\n    if x: x = 1\n    return x", unread)
     for function in (generator, walrus, nothing, unread["unread"]):
         assert converted(function) is None
+
+
+def test_choose_takes_the_side_that_holds() -> None:
+    """Each reading of a choice: numbers, the search's expressions, the certificate's polynomials."""
+    from ortools.sat.python import cp_model
+
+    from autofix.certificate import Poly, _Checker
+    from autofix.changes import UNCHANGED
+    from autofix.condition import at_least
+    from autofix.interpret import Interpreter
+    from autofix.solve.expr import Builder
+
+    assert [Interpreter((), {}, {}).choose(at_least(n, 3), 7, 5) for n in (2, 3)] == [5, 7]
+    for value in (2, 3):
+        builder = Builder()
+        n, _ = builder.choice("n", (2, 3))
+        chosen = builder.choose(at_least(n, 3), n + 10, n)
+        assert builder.choose(at_least(n, 1), 7, 5) == 7
+        assert builder.choose(at_least(n, 9), 7, 5) == 5
+        builder.require(at_least(n, value))
+        builder.require(at_least(value, n))
+        solver = cp_model.CpSolver()
+        solver.solve(builder.model)
+        assert solver.value(chosen.linear()) == (13 if value == 3 else 2)
+    cases = Poly({(): np.array([2, 3]), (0,): np.array([0, 4])})
+    chosen = _Checker((), UNCHANGED, False).choose(at_least(cases, 3), cases + 10, cases)
+    assert {power: list(c) for power, c in chosen.terms.items()} == {(): [2, 13], (0,): [0, 4]}
