@@ -76,7 +76,8 @@ def _seen_as(check: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
         if check(value, kinds) or not issubclass(type(value), fx.Proxy):
             return check(value, kinds)
         asks = sys._getframe(1).f_globals.get("__name__") or ""
-        known = not asks.startswith("torch.") and hasattr(type(value), "stands_for")
+        models = not asks.startswith("torch.") or asks == torch._jit_internal.__name__  # torch.jit.isinstance
+        known = models and hasattr(type(value), "stands_for")
         return known and issubclass(value.stands_for, kinds)
 
     return call
