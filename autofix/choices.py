@@ -9,7 +9,6 @@ the trace is made again, with the two paths apart.
 from __future__ import annotations
 
 import builtins
-import gc
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from autofix.interpret import UNKNOWN, row_of
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.program import Site
+from autofix.syntax import functions_of
 
 if TYPE_CHECKING:
     from autofix.symbolic import SymbolicTracer
@@ -70,17 +70,18 @@ class Choices:
     off: bool = False
     _seen: set[CodeType] = field(default_factory=set)
 
-    def learn(self, forked: set[CodeType]) -> bool:
-        """Convert the functions in which a path has forked; whether there was any to convert."""
-        new = set() if self.off else forked - self._seen - set(self.codes.values())
+    def learn(self, forked: Mapping[CodeType, Mapping[str, Any]]) -> bool:
+        """Convert the functions in which a path has forked; whether there was any to convert.
+
+        forked: code, and the namespace that it runs in
+        """
+        new = set() if self.off else forked.keys() - self._seen - set(self.codes.values())
         self._seen |= new
         before = len(self.codes)
-        for code in new:
-            for function in gc.get_referrers(code):
-                if isinstance(function, FunctionType) and function.__code__ is code:
-                    found = converted(function)
-                    if found is not None:
-                        self.codes[function] = found
+        for function in (f for code in new for f in functions_of(code, forked[code])):
+            found = converted(function)
+            if found is not None:
+                self.codes[function] = found
         return len(self.codes) > before
 
     @contextmanager

@@ -140,8 +140,12 @@ class Followed:
         return Piece(program, tried[-1].meaning(), point)
 
     def _refused(self, interpreter: Interpreter, point: Mapping[int, int], error: Exception) -> Piece:
-        """The path of a size at which the trace ended, where the model itself refuses it too."""
-        reason = raised(self.meta, self.inputs, point)
+        """The path of a size at which the trace ended, where the model itself refuses it too.
+
+        A changed model is not at hand: what ends its trace is taken for its refusal, which accepts nothing.
+        """
+        unchanged = interpreter.changes == UNCHANGED
+        reason = raised(self.meta, self.inputs, point) if unchanged else error
         failing = next((r for r in interpreter.requirements if _fails(r, interpreter, point)), None)
         if failing is None and interpreter.unmodelled:
             site, why = next(iter(interpreter.unmodelled.items()))

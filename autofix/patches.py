@@ -118,7 +118,8 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
 @contextmanager
 def python_on_symbols(meta: nn.Module) -> Iterator[None]:
     """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
-    described = {key: value for key, value in _symbolic_trace._wrapped_fns_to_patch.items() if _has_row(key)}
+    wrapped = _symbolic_trace._wrapped_fns_to_patch.items()  # (namespace's id, name): namespace
+    described = {key: space for key, space in wrapped if ops.lookup(space.get(key[1])) is not None}
     with ExitStack() as stack:
         stack.enter_context(patch.object(builtins, "isinstance", _seen_as(isinstance)))
         stack.enter_context(patch.object(builtins, "max", _recorded(max)))
@@ -137,14 +138,6 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
                 patch.dict(known, {"int": _Int if known.get("int", int) is int else known["int"], **imported})
             )
         yield
-
-
-def _has_row(key: Any) -> bool:
-    module, name = (
-        next((m for m in list(sys.modules.values()) if id(getattr(m, "__dict__", None)) == key[0]), None),
-        key[1],
-    )
-    return module is not None and ops.lookup(module.__dict__.get(name)) is not None
 
 
 def _namespaces(meta: nn.Module) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
+from functools import cached_property
 from types import CodeType
 from typing import Any
 
@@ -21,7 +22,7 @@ from autofix.capture import Recorded, Tracer
 from autofix.choices import Apart, Choices, may_run_anyway
 from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
-from autofix.frames import caller
+from autofix.frames import users_frames
 from autofix.handlers import protected
 from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
 from autofix.ops.base import Tensor
@@ -163,7 +164,7 @@ class SymbolicTracer(Tracer):
         self.values: dict[fx.Node, Any] = {}
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
-        self.forked: set[CodeType] = set()  # the model's own code that took one of two paths
+        self.forked: dict[CodeType, Mapping[str, Any]] = {}  # the model's own code that took one of two paths
         self.chosen: dict[str, fx.Node] = {}  # conditions on which tensors are chosen, by where they stand
         self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
         self.asked = False  # of what an edit may change, so that the path may be another one after it
@@ -202,10 +203,20 @@ class SymbolicTracer(Tracer):
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Rules look at a layer's parameters; only the model's own code gets proxies, and single numbers."""
-        number = isinstance(attr_val, torch.Tensor) and attr_val.ndim == 0
-        if self.evaluating or number:
+        if self.evaluating or not isinstance(attr_val, torch.Tensor) or attr_val.ndim == 0:
             return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+        _, name = self._named.get(id(attr_val), (None, ""))
+        if not name:
+            return super().getattr(attr, attr_val, parameter_proxy_cache)
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
+
+    @cached_property
+    def _named(self) -> dict[int, tuple[torch.Tensor, str]]:
+        """Parameters and buffers by identity: fx goes through all of them each time that one is read."""
+        named = (*self.root.named_parameters(), *self.root.named_buffers())
+        return {id(tensor): (tensor, name) for name, tensor in reversed(named)}
 
     def create_proxy(self, kind: str, target: Any, *args: Any, **kwargs: Any) -> Any:
         proxy = super().create_proxy(kind, target, *args, **kwargs)
@@ -255,7 +266,8 @@ class SymbolicTracer(Tracer):
         if forks:
             self._forks(condition)
         if forks or editable:
-            self.forked.add(caller().code)
+            frame = next(users_frames())
+            self.forked[frame.f_code] = frame.f_globals
         self.asked = self.asked or editable
         return holds
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -23,6 +24,16 @@ _PARTS: Final[tuple[Callable[[CodeType], Any], ...]] = (
     lambda code: code.co_varnames,
     lambda code: set(code.co_positions()),
 )
+
+
+def functions_of(code: CodeType, namespace: Mapping[str, Any]) -> list[FunctionType]:
+    """The functions that run a code: the one of its name, or whatever else refers to it, which takes long."""
+    first, *parts = code.co_qualname.split(".")
+    named = namespace.get(first)
+    for part in parts:
+        named = getattr(named, part, None)
+    candidates = [named] if getattr(named, "__code__", None) is code else gc.get_referrers(code)
+    return [f for f in candidates if isinstance(f, FunctionType) and f.__code__ is code]
 
 
 def definition_of(code: CodeType) -> ast.FunctionDef | None:

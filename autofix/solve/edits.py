@@ -41,10 +41,15 @@ def feasible(request: Request, changes: Changes, hard: NotFound) -> NotFound | N
 
     analysis = request.analyse(changes)
     samples = [again for old in hard.samples if (again := sample_at(analysis, old.training, old.point))]
-    for shared in (True, False):
+    for shared in (True, False) if splits(request) else (True,):
         if not impossible(all_groups(request, shared), samples, changes, request.deadline):
             return None
     return NotFound(tuple(samples), True, "no setting works at all of these sizes")
+
+
+def splits(request: Request) -> bool:
+    """Whether a layer that may be edited is called repeatedly, so that single calls can be edited."""
+    return len(all_groups(request, shared=False)) > len(all_groups(request))
 
 
 def all_groups(request: Request, shared: bool = True) -> list[Group]:

@@ -17,7 +17,7 @@ from autofix.solve.knobs import Group, Sample
 from autofix.solve.walk import TooMany, shortest
 
 MOST_ROUNDS: Final = 400
-MOST_BLOCKED: Final = 48  # settings that work as far as one path shows, and open another that fails
+MOST_BLOCKED: Final = 24  # settings that work as far as one path shows, and open another that fails
 MOST_TIES: Final = 12  # equally good settings that are compared by cost
 
 

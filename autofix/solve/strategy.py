@@ -9,7 +9,7 @@ from autofix.analyse import Analysis
 from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.findings import Failure, decided, failures, first_failure
-from autofix.solve.edits import feasible, fewest_edits
+from autofix.solve.edits import feasible, fewest_edits, splits
 from autofix.solve.identity import keeps
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
 from autofix.solve.request import Request, Solution
@@ -19,6 +19,7 @@ from autofix.solve.words import refusal, static_proof
 
 MOST_INSERTS: Final = 200
 ROUND_COUNTS: Final = 2  # padding the input and cropping the output
+MOST_LEFT_OUT: Final = 1  # inserts that turn out not to be needed, where so few are wanted
 
 
 def fewest(request: Request) -> Solution:
@@ -29,8 +30,9 @@ def fewest(request: Request) -> Solution:
     found = _edits(request, Changes())
     if isinstance(found, Solution):
         return found
-    inserted = _with_inserts(request, found) if request.original.complete else None
     rounded = _rounded(request)
+    most = MOST_INSERTS if rounded is None else ROUND_COUNTS + MOST_LEFT_OUT
+    inserted = _with_inserts(request, found, most) if request.original.complete else None
     if rounded is not None and (inserted is None or len(inserted.changes.each_insert()) > ROUND_COUNTS):
         inserted = rounded
     if inserted is None:
@@ -42,7 +44,7 @@ def fewest(request: Request) -> Solution:
 def _edits(request: Request, changes: Changes) -> Solution | NotFound:
     """Edits alone: of layers, and where that fails of single calls of a layer that is called repeatedly."""
     found = fewest_edits(request, changes)
-    if isinstance(found, NotFound) and _shares_layers(request):
+    if isinstance(found, NotFound) and splits(request):
         split = fewest_edits(request, changes, shared=False)
         found = split if isinstance(split, Found) else found
     if isinstance(found, NotFound):
@@ -50,15 +52,10 @@ def _edits(request: Request, changes: Changes) -> Solution | NotFound:
     return Solution(changes.with_edits(found.setting), found.analysis, found.optimal)
 
 
-def _shares_layers(request: Request) -> bool:
-    sites = [site for site in request.original.evaluating.pieces[0].program.sites if site.module is not None]
-    return len({id(site.module) for site in sites}) < len(sites)
-
-
-def _with_inserts(request: Request, hard: NotFound) -> Solution | None:
+def _with_inserts(request: Request, hard: NotFound, most: int) -> Solution | None:
     """Add inserts at joins and heads that fail until edits can do the rest; leave out what is not needed."""
     changes = Changes()
-    for _ in range(MOST_INSERTS):
+    while len(changes.each_insert()) < most:
         analysis = request.analyse(changes)
         first = _next(analysis, request, lambda failure: failure.requirement.code in JOINS + HEADS)
         more = first or _next(analysis, request)

@@ -90,5 +90,6 @@ def _solver(deadline: float) -> cp_model.CpSolver:
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
     solver.parameters.cp_model_probing_level = 0  # costs more than it saves on models of this kind
+    solver.parameters.symmetry_level = 0  # took 1.2 s of 1.3 s to refute AHNet's 1,200 variables
     solver.parameters.max_time_in_seconds = max(0.05, deadline - time.monotonic())
     return solver
