@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -195,12 +195,22 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """What a trace took for granted, on its path: what `read` makes of a node's value is `expected`."""
+
+    node: fx.Node
+    expected: float
+    read: Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True)
 class Recording:
     """A trace of a real model: its graph, over its own layers and constants, and the sites of the nodes."""
 
     graph: fx.Graph
     sites: tuple[Site, ...]
     root: nn.Module
+    facts: tuple[Fact, ...] = ()
 
 
 def record_plain(model: nn.Module, inputs: InputShapes) -> Recording:

@@ -16,7 +16,7 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -77,6 +77,9 @@ class Certificate:
     requirements: int = 0
 
 
+FAR: Final = 1000  # the k from which a quotient is guessed, before it is proved
+
+
 class Poly:
     """A polynomial in the turn counts k of the axes; a coefficient is an array over the cases of all axes."""
 
@@ -113,12 +116,36 @@ class Poly:
         return Poly.of(other) - self
 
     def __floordiv__(self, divisor: Any) -> Poly:
+        if isinstance(divisor, Poly):
+            return self._quotient(divisor)
         self._divisible(divisor)
         return Poly({powers: c // divisor for powers, c in self.terms.items()})
 
+    def __rfloordiv__(self, dividend: Any) -> Poly:
+        return Poly.of(dividend) // self
+
     def __mod__(self, divisor: Any) -> Poly:
+        if isinstance(divisor, Poly):
+            return self - self._quotient(divisor) * divisor
         self._divisible(divisor)
         return Poly({(): self.terms.get((), np.int64(0)) % divisor})
+
+    def __rmod__(self, dividend: Any) -> Poly:
+        return Poly.of(dividend) % self
+
+    def _quotient(self, divisor: Poly) -> Poly:
+        """self // divisor, where it is the same number q for every k: 0 <= self - q * divisor < divisor."""
+        far = divisor.at(FAR)
+        quotient = Poly.of(np.where(far > 0, self.at(FAR) // np.maximum(far, 1), 0))
+        rest = self - quotient * divisor
+        small = np.abs(quotient.at(0)) < 1 << 31  # so that nothing overflows
+        if not np.all(small & rest.nonnegative() & (divisor - rest - 1).nonnegative()):
+            raise NotProved("division by a size")
+        return quotient
+
+    def at(self, turn: int) -> Any:
+        """The values at one k, the same for all axes."""
+        return sum(c * turn ** len(powers) for powers, c in self.terms.items())
 
     def _divisible(self, divisor: Any) -> None:
         if not isinstance(divisor, int) or divisor < 1:

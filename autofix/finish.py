@@ -83,18 +83,18 @@ def _patched(
     copy = edited_copy(model, changes, inplace)
     smallest = _smallest(before.box)
 
-    def graph(point: Mapping[int, int] = smallest) -> fx.GraphModule:
+    def graph(point: Mapping[int, int] = smallest, guarded: bool = True) -> fx.GraphModule:
         with listed(copy):
-            return graph_module(captured.record(copy, changes, point), changes, before.model_name)
+            recording = captured.record(copy, changes, point)
+            return graph_module(recording, changes, before.model_name, guarded)
 
     inputs = before.analysis.inputs
     if outside is not None:
         return Patched(with_forward(copy, (outside,), inputs), graph, (outside,))
     if not within:
         return Patched(copy, graph)
-    branches = tuple(Branch(condition, graph(piece.point)) for piece, condition in paths)
-    taken = mode.piece_at(smallest)
-    shown = next(b.graph for b, (piece, _) in zip(branches, paths, strict=True) if piece is taken)
+    branches = tuple(Branch(condition, graph(piece.point, guarded=False)) for piece, condition in paths)
+    shown = graph() if len(branches) > 1 else branches[0].graph
     return Patched(with_forward(copy, branches, inputs), shown, branches)
 
 

@@ -174,6 +174,14 @@ def refined(program: Program, inputs: InputShapes) -> InputShapes:
     return result if result.axes else inputs
 
 
+def with_integers(program: Program, inputs: InputShapes) -> InputShapes:
+    """The inputs, with those taken as integers that a table is looked up with."""
+    placeholders = [node for node in program.graph.nodes if node.op == "placeholder"]
+    met = (_met_first(node, program.root) for node in placeholders[: len(inputs.shapes)])
+    looked_up = {index for index, found in enumerate(met) if found is not None and found[1]}
+    return InputShapes(inputs.shapes, inputs.integer | looked_up)
+
+
 def _met_first(node: fx.Node, root: nn.Module) -> tuple[tuple[int | str, ...], bool] | None:
     """The shape that makes the first layer on an input's path fit, and whether it holds integers."""
     undo: list[Callable[[tuple[Any, ...]], tuple[Any, ...]]] = []

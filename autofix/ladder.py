@@ -18,14 +18,14 @@ from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
 from autofix.fidelity import follows
 from autofix.handlers import catches
-from autofix.inputs import as_images, input_shapes, refined
+from autofix.inputs import as_images, input_shapes, refined, with_integers
 from autofix.interpret import Interpreter, Meaning, Requirement
 from autofix.layout import apart, matters
 from autofix.meta import raised, to_meta, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.size import BATCH
-from autofix.symbolic import symbolic_program
+from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
 TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
@@ -85,12 +85,12 @@ class Followed:
         """The trace of a real model along one size's path."""
         box = everything(len(self.inputs.axes))
         with kept_as_it_is(model):
-            program, _ = self._traced(model, lambda: self._interpreter(box, point, changes, False))
-        return Recording(program.graph, program.sites, model)
+            program, tracer = self._traced(model, lambda: self._interpreter(box, point, changes, False))
+        return Recording(program.graph, program.sites, model, tuple(tracer.facts))
 
     def _traced(
         self, model: nn.Module, interpreter: Callable[[], Interpreter]
-    ) -> tuple[Program, Interpreter]:
+    ) -> tuple[Program, SymbolicTracer]:
         return symbolic_program(model, self.inputs, interpreter, self.trains, self.choices)
 
     def _follow(self, box: Box, changes: Changes) -> Follow:
@@ -218,7 +218,9 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
     captured, analysis = _climb(model, inputs, inferred)
     if not inferred:
         check_fits(model, analysis)
-    elif _any_working(analysis.evaluating, analysis.inputs) is None:
+        known = with_integers(analysis.evaluating.pieces[0].program, inputs)
+        return (captured, analysis) if known == inputs else _climb(model, known, False)
+    if _any_working(analysis.evaluating, analysis.inputs) is None:
         image = _image_that_runs(model, inputs)
         return (captured, analysis) if image is None else _climb(model, image, False)
     return captured, analysis

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import keyword
+import math
+import operator
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import fx, nn
 
-from autofix.capture import Recording
+from autofix.capture import Fact, Recording
 from autofix.changes import Changes, key_maker
 from autofix.errors import CaptureError
 from autofix.functional import as_function
@@ -20,6 +22,8 @@ from autofix.meta import copied
 from autofix.program import Site
 from autofix.source.attributes import set_knob
 from autofix.unlisted import listed
+
+OTHER_PATH: Final = "at this size the model takes another path than the one that this graph stands for"
 
 
 def edited_copy(model: nn.Module, changes: Changes, inplace: bool = False) -> nn.Module:
@@ -63,8 +67,13 @@ def check_names(model: nn.Module) -> None:
                 raise CaptureError(f"{name!r} cannot name a layer in a graph: rename it, without quotes")
 
 
-def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphModule:
-    """The repaired computation as a graph over the repaired model's own layers."""
+def graph_module(
+    recording: Recording, changes: Changes, name: str, guarded: bool = True
+) -> fx.GraphModule:
+    """The repaired computation as a graph over the repaired model's own layers.
+
+    guarded: sizes on another path of the model are refused, by an assertion in the graph
+    """
     graph, keys_of = recording.graph, key_maker()
     source = next(node for node in graph.nodes if node.op == "placeholder")
     pairs = [
@@ -79,9 +88,22 @@ def graph_module(recording: Recording, changes: Changes, name: str) -> fx.GraphM
         node.type = None  # an annotation kept as text has no name in the code that is generated
         if node.op in ("call_module", "get_attr"):
             node.target = _speakable(recording.root, str(node.target))
+    for fact in recording.facts if guarded else ():
+        _assert(graph, fact)
     graph.eliminate_dead_code(_is_impure)
     graph.lint()
     return fx.GraphModule(recording.root, graph, name)
+
+
+def _assert(graph: fx.Graph, fact: Fact) -> None:
+    """Refuse, right after a node, the sizes at which it is not what the trace took it for."""
+    with graph.inserting_after(fact.node):
+        value = graph.call_function(fact.read, (fact.node,)) if fact.read else fact.node
+    with graph.inserting_after(value):
+        same = math.isclose if isinstance(fact.expected, float) else operator.eq
+        holds = graph.call_function(same, (value, fact.expected))
+    with graph.inserting_after(holds):
+        graph.call_function(torch._assert, (holds, OTHER_PATH))
 
 
 def _speakable(root: nn.Module, path: str) -> str:

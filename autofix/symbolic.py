@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from autofix.capture import Recorded, Tracer
+from autofix.capture import Fact, Recorded, Tracer
 from autofix.choices import Apart, Choices, may_run_anyway
 from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
@@ -58,31 +58,30 @@ class Symbol(Recorded):
 
     def __bool__(self) -> bool:
         value = self.value
-        if isinstance(value, Condition):
-            return self.tracer.decide(value, self.node)
-        if isinstance(value, Size | Joint):
-            return not self.tracer.decide(equal(value, 0), self.node)
+        if isinstance(value, Condition | Size | Joint):
+            truth = value if isinstance(value, Condition) else ~equal(value, 0)
+            return self.tracer.decide(truth, self.node)
         raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
 
     def __index__(self) -> int:
         if isinstance(self.value, Condition):
             return int(self.tracer.decide(self.value, self.node))
-        return self.tracer.pinned(self.value, self.node.name)
+        return self.tracer.pinned(self.value, self.node)
 
     __int__ = __index__
 
     def __float__(self) -> float:
         value = self.value
         if isinstance(value, Ratio):
-            return self.tracer.pinned(value.numerator, self.node.name) / value.denominator
+            return self.tracer.pinned(value.numerator, self.node, value.denominator) / value.denominator
         return float(self.__index__())
 
     def __len__(self) -> int:
         value = self.value
         if isinstance(value, Tensor):
-            return self.tracer.pinned(value.shape[0], self.node.name) if value.shape else 0
+            return self.tracer.pinned(value.shape[0], self.node, read=len) if value.shape else 0
         if isinstance(value, Pieces):
-            return self.tracer.pinned(value.count, self.node.name)
+            return self.tracer.pinned(value.count, self.node, read=len)
         if not isinstance(value, Sized):
             raise Untraceable(f"{self.node.name}: the model asks for the length of what no rule describes")
         return len(value)
@@ -165,6 +164,7 @@ class SymbolicTracer(Tracer):
         self.sites: list[Site] = []
         self.index: dict[fx.Node, int] = {}
         self.forked: dict[CodeType, Mapping[str, Any]] = {}  # the model's own code that took one of two paths
+        self.facts: list[Fact] = []
         self.chosen: dict[str, fx.Node] = {}  # conditions on which tensors are chosen, by where they stand
         self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
         self.asked = False  # of what an edit may change, so that the path may be another one after it
@@ -247,15 +247,21 @@ class SymbolicTracer(Tracer):
             return value.ndim
         return getattr(torch.empty(0, device=self.device), name)
 
-    def pinned(self, value: Any, name: str) -> int:
-        """A size as a number: from here on the trace stands for inputs that give this very number."""
+    def pinned(
+        self, value: Any, node: fx.Node, per: int = 1, read: Callable[[Any], Any] | None = None
+    ) -> int:
+        """A size as a number: from here on the trace stands for inputs that give this very number.
+
+        The node itself gives `value / per`, or what `read` makes of it gives `value`.
+        """
         if isinstance(value, int):
             return value
         if not isinstance(value, Size | Joint):
-            raise Untraceable(f"{name}: the model needs the value of {type(value).__name__} as a number")
+            raise Untraceable(f"{node.name}: the model needs the value of {type(value).__name__} as a number")
         number = int(at(value, self.interpreter.point))
         self._forks(equal(value, number))
         self.interpreter.conditions.append(equal(value, number))
+        self.facts.append(Fact(node, number / per if per > 1 else number, read))
         return number
 
     def decide(self, condition: Condition, node: fx.Node) -> bool:
@@ -265,6 +271,7 @@ class SymbolicTracer(Tracer):
         forks = len(self.interpreter.conditions) > known
         if forks:
             self._forks(condition)
+            self.facts.append(Fact(node, holds, bool))
         if forks or editable:
             frame = next(users_frames())
             self.forked[frame.f_code] = frame.f_globals
@@ -354,7 +361,7 @@ def symbolic_program(
     interpreter: Callable[[], Interpreter],
     trains: Mapping[int, bool],
     choices: Choices,
-) -> tuple[Program, Interpreter]:
+) -> tuple[Program, SymbolicTracer]:
     """Trace a model on the meta device along the path of the interpreter's point.
 
     The trace is made anew where it shows an `if` whose sides could have been recorded both, or not.
@@ -374,4 +381,4 @@ def symbolic_program(
     rung = "sizes followed through the model's Python"
     chosen = {place: tracer.index[node] for place, node in tracer.chosen.items()}
     program = Program(tuple(tracer.sites), graph, meta, inputs, rung, asked=tracer.asked, chosen=chosen)
-    return program, tracer.interpreter
+    return program, tracer

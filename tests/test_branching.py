@@ -83,10 +83,49 @@ def test_the_class_and_what_torch_does_with_it(fixed: tuple[Fork, Fix]) -> None:
     fix.model(image).sum().backward()
 
 
-def test_the_graph_is_the_one_of_the_smallest_size(fixed: tuple[Fork, Fix]) -> None:
+def test_the_graph_is_the_one_of_the_smallest_size_and_refuses_those_of_others(
+    fixed: tuple[Fork, Fix],
+) -> None:
     _, fix = fixed
-    image = torch.randn(2, 1, 5, 6)
-    assert torch.equal(fix.graph_module(image), fix.model(image))
+    for height, width in SIZES:
+        image = torch.randn(2, 1, height, width)
+        if height <= 20 and width <= 8:
+            assert torch.equal(fix.graph_module(image), fix.model(image)), (height, width)
+        else:
+            with pytest.raises(AssertionError, match="another path"):
+                fix.graph_module(image)
+
+
+class Folds(nn.Module):
+    """A waveform in rows of five, mirrored up to whole rows; each length in fives has its own number."""
+
+    def __init__(self, counts: bool) -> None:
+        super().__init__()
+        self.conv, self.counts = nn.Conv2d(1, 4, (5, 1), (3, 1), padding=(2, 0)), counts
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, length = x.shape
+        if length % 5:
+            x = nn.functional.pad(x, (0, 5 - length % 5), "reflect")
+        rows = x.view(batch, channels, -1, 5)
+        scale = sum(1 / (2 + row) for row in range(rows.shape[2])) if self.counts else 1.0
+        return self.conv(rows * scale).flatten(2)
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_graph_never_computes_something_else(counts: bool) -> None:
+    model = Folds(counts).eval()
+    fix = fix_model(model, min_input=3 if counts else 1, input_shape=(1, 1, "T"))
+    agreed = []
+    for length in range(3, 24):
+        x = torch.randn(2, 1, length)
+        try:
+            found = fix.graph_module(x)
+        except AssertionError:
+            continue
+        assert torch.equal(found, fix.model(x))
+        agreed.append(length)
+    assert agreed == ([3, 4] if counts else [length for length in range(3, 24) if length % 5])
 
 
 def test_another_process_sends_it_back() -> None:

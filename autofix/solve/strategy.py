@@ -7,8 +7,7 @@ from typing import Final
 
 from autofix.analyse import Analysis
 from autofix.changes import Changes
-from autofix.condition import Box
-from autofix.findings import Failure, decided, failures, first_failure
+from autofix.findings import Failure, failures, first_failure
 from autofix.solve.edits import feasible, fewest_edits, splits
 from autofix.solve.identity import keeps
 from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
@@ -108,13 +107,7 @@ def _rounded(request: Request) -> Solution | None:
         return None
     changes = apply(Changes(), inserts)
     analysis = request.analyse(changes)
-    works = decided if analysis.complete else _seen_to_work
-    return Solution(changes, analysis, False) if works(analysis, request.box) else None
-
-
-def _seen_to_work(analysis: Analysis, box: Box) -> bool:
-    """Where not every path was followed, those that were must do."""
-    return first_failure(analysis, box) is None
+    return Solution(changes, analysis, False) if first_failure(analysis, request.box) is None else None
 
 
 def preserve(request: Request) -> Solution:
