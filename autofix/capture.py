@@ -18,7 +18,7 @@ from autofix.errors import CaptureError
 from autofix.frames import caller, is_tracing
 from autofix.handlers import catches, protected
 from autofix.layout import laid_out
-from autofix.meta import undisturbed
+from autofix.meta import restored, undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
 
 
@@ -227,7 +227,7 @@ def kept_as_it_is(model: nn.Module) -> Iterator[None]:
     modes = {module: module.__dict__["training"] for module in model.modules()}  # watch_training sees reads
     model.eval()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with restored(model), torch.random.fork_rng(devices=[]):
             yield
     finally:
         for module, training in modes.items():
@@ -240,7 +240,7 @@ def _trace(
     tracer = Tracer(inputs)
     tracer.handles = handles
     try:
-        with undisturbed():
+        with undisturbed(meta):
             graph = tracer.trace(meta)
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error

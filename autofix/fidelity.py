@@ -138,7 +138,12 @@ def follows(program: Program, meaning: Meaning, point: Mapping[int, int], traini
     inputs = meta_inputs(program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
     program.root.train(training)
     try:
-        with undisturbed(), follower, _layers_by(follower, program.root), _wrapped_by(follower, program):
+        with (
+            undisturbed(program.root),
+            follower,
+            _layers_by(follower, program.root),
+            _wrapped_by(follower, program),
+        ):
             program.root(*_enlivened(follower, program, inputs))
     except Diverged as difference:
         return str(difference)

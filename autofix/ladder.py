@@ -122,7 +122,7 @@ class Followed:
             return tried[-1]
 
         try:
-            with undisturbed(), watch_training() as reads:
+            with undisturbed(self.meta), watch_training() as reads:
                 program, _ = self._traced(self.meta, interpreter)
                 self.one_graph = self.one_graph and not reads.training
                 asks = not layouts and matters(program)

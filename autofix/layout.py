@@ -64,7 +64,7 @@ def apart(program: Program, point: Mapping[int, int]) -> tuple[dict[int, frozens
     inputs = meta_inputs(program.inputs.concrete(sizes, point[BATCH]), program.inputs.integer)
     run = _Run(program)
     try:
-        with undisturbed():
+        with undisturbed(program.root):
             run.run(*inputs)
     except Exception:  # a size that is refused: what was seen until then is what there is to know
         return run.found, False

@@ -110,6 +110,8 @@ class _Cheap(TorchFunctionMode):
                 return torch.empty_like(args[0])
         if func is torch.cat:
             return _concatenated(args, kwargs)
+        if func is torch.Tensor.type and len(args) == 2 and args[0].is_meta:
+            args = args[0], _dtype(args[1])
         if func in _SAME_SHAPE and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
             return args[0] if kwargs.get("inplace", False) else torch.empty_like(args[0])
         return func(*args, **kwargs)
@@ -128,20 +130,52 @@ def _concatenated(args: Any, kwargs: Any) -> Any:
     return torch.cat(*args, **kwargs)
 
 
+def _dtype(kind: Any) -> Any:
+    """Of a type of tensors or its name, such as x.type() gives it; there are none of the meta device."""
+    name = str(kind).rpartition(".")[2]
+    return kind if isinstance(kind, torch.dtype) else getattr(torch, name).dtype
+
+
 def _has_features(parameter: torch.Tensor, x: torch.Tensor) -> bool:
     return x.ndim > 1 and parameter.numel() == x.shape[1]
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Run a model's code on the meta device without consuming the caller's random numbers."""
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Run a model's code on the meta device; random numbers and its attributes are afterwards as before."""
     state, python_state = torch.get_rng_state(), random.getstate()
     try:
-        with torch.device("meta"), torch.no_grad(), _Cheap():
+        with restored(model), torch.device("meta"), torch.no_grad(), _Cheap():
             yield
     finally:
         torch.set_rng_state(state)
         random.setstate(python_state)
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[None]:
+    """Undo what forward assigns to attributes, and to the lists and dicts in them: caches, counters."""
+    before = [(space, space.copy()) for module in model.modules() for space in _spaces(vars(module))]
+    try:
+        yield
+    finally:
+        for space, content in before:
+            if isinstance(space, list):
+                space[:] = content
+            elif not _same(space, content):
+                space.clear()
+                space.update(content)
+
+
+def _spaces(attributes: dict[str, Any]) -> list[Any]:
+    """The attributes of a layer, and those of them that hold others; among them its parameters and layers."""
+    return [attributes, *(value for value in attributes.values() if type(value) in (dict, list))]
+
+
+def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    """Whether two dicts hold the very same objects, in the same order."""
+    pairs = zip(now.items(), before.items(), strict=False)
+    return len(now) == len(before) and all(a is b and x is y for (a, x), (b, y) in pairs)
 
 
 def raised(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> Exception | None:
@@ -151,7 +185,7 @@ def raised(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> Ex
     """
     sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
     try:
-        with undisturbed():
+        with undisturbed(meta):
             meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
     except Exception as error:
         if isinstance(error, NotImplementedError) or _NO_DATA.search(str(error)):

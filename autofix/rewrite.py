@@ -67,9 +67,7 @@ def check_names(model: nn.Module) -> None:
                 raise CaptureError(f"{name!r} cannot name a layer in a graph: rename it, without quotes")
 
 
-def graph_module(
-    recording: Recording, changes: Changes, name: str, guarded: bool = True
-) -> fx.GraphModule:
+def graph_module(recording: Recording, changes: Changes, name: str, guarded: bool = True) -> fx.GraphModule:
     """The repaired computation as a graph over the repaired model's own layers.
 
     guarded: sizes on another path of the model are refused, by an assertion in the graph

@@ -7,9 +7,8 @@ one chosen size is followed and the condition is recorded: the trace stands for 
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from types import CodeType
@@ -18,132 +17,17 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from autofix.capture import Fact, Recorded, Tracer
+from autofix.capture import Fact, Tracer
 from autofix.choices import Apart, Choices, may_run_anyway
 from autofix.condition import Condition, equal
-from autofix.errors import CaptureError
 from autofix.frames import users_frames
 from autofix.handlers import protected
 from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
 from autofix.ops.base import Tensor
-from autofix.ops.index import Integers
-from autofix.ops.split import Pieces
 from autofix.patches import python_on_symbols
 from autofix.program import InputShapes, Program, Ref, Site, site_of
-from autofix.ratio import Ratio
 from autofix.size import Joint, Size, at
-
-
-class Untraceable(CaptureError):
-    """The model's Python needs something that sizes do not tell."""
-
-
-class Symbol(Recorded):
-    """A proxy that answers what its value tells: Python's questions about sizes, not about data."""
-
-    tracer: SymbolicTracer
-    _is_param = False  # torch.nn.Parameter's isinstance check asks for it
-
-    @property
-    def value(self) -> Any:
-        return self.tracer.values[self.node]
-
-    @property
-    def stands_for(self) -> type:
-        """What `isinstance` is told; told by `__class__`, C code would look for a tensor's memory."""
-        value = self.tracer.values.get(self.node)
-        return (
-            torch.Tensor if isinstance(value, Tensor) else int if isinstance(value, Size | Joint) else Symbol
-        )
-
-    def __bool__(self) -> bool:
-        value = self.value
-        if isinstance(value, Condition | Size | Joint):
-            truth = value if isinstance(value, Condition) else ~equal(value, 0)
-            return self.tracer.decide(truth, self.node)
-        raise Untraceable(f"{self.node.name}: the model branches on the data of a tensor, not on its size")
-
-    def __index__(self) -> int:
-        if isinstance(self.value, Condition):
-            return int(self.tracer.decide(self.value, self.node))
-        return self.tracer.pinned(self.value, self.node)
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        value = self.value
-        if isinstance(value, Ratio):
-            return self.tracer.pinned(value.numerator, self.node, value.denominator) / value.denominator
-        return float(self.__index__())
-
-    def __len__(self) -> int:
-        value = self.value
-        if isinstance(value, Tensor):
-            return self.tracer.pinned(value.shape[0], self.node, read=len) if value.shape else 0
-        if isinstance(value, Pieces):
-            return self.tracer.pinned(value.count, self.node, read=len)
-        if not isinstance(value, Sized):
-            raise Untraceable(f"{self.node.name}: the model asks for the length of what no rule describes")
-        return len(value)
-
-    def __iter__(self) -> Iterator[Any]:
-        whole: Any = self
-        return iter([whole[index] for index in range(len(self))])
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __getattr__(self, name: str) -> Any:
-        value = self.value
-        if isinstance(value, Tensor):
-            if name == "shape":
-                return self.tracer.shape_of(self)
-            if name in ("ndim", "device", "dtype", "is_cuda", "requires_grad", "is_nested", "is_quantized"):
-                self.tracer.placed = self if name == "device" else self.tracer.placed
-                return self.tracer.trait(value, name)
-        fields: tuple[str, ...] = getattr(value, "_fields", ())
-        if isinstance(value, tuple) and name in fields:
-            whole: Any = self
-            return whole[fields.index(name)]
-        return super().__getattr__(name)
-
-    def size(self, dim: int | None = None) -> Any:
-        shape = self.tracer.shape_of(self)
-        return shape if dim is None else shape[dim]
-
-    def dim(self) -> int:
-        return len(self.value.shape)
-
-    def is_floating_point(self) -> bool:
-        return not isinstance(self.value, Integers)
-
-    def is_complex(self) -> bool:
-        return False
-
-    ndimension = dim
-
-    def __divmod__(self, other: Any) -> tuple[Any, Any]:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
-        return other // self, other % self
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
-
-    def __ceil__(self) -> Any:
-        return self.tracer.create_proxy("call_function", math.ceil, (self,), {})
-
-    def __floor__(self) -> Any:
-        return self.tracer.create_proxy("call_function", math.floor, (self,), {})
-
-    def __trunc__(self) -> Any:
-        return self.tracer.create_proxy("call_function", int, (self,), {})
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return self.tracer.create_proxy(
-            "call_function", round, (self,) if digits is None else (self, digits), {}
-        )
+from autofix.symbol import TYPE_NAME, Shape, Symbol, Untraceable
 
 
 class SymbolicTracer(Tracer):
@@ -167,6 +51,7 @@ class SymbolicTracer(Tracer):
         self.facts: list[Fact] = []
         self.chosen: dict[str, fx.Node] = {}  # conditions on which tensors are chosen, by where they stand
         self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
+        self.typed: Symbol | None = None  # and the one whose type was
         self.asked = False  # of what an edit may change, so that the path may be another one after it
         self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
 
@@ -226,6 +111,8 @@ class SymbolicTracer(Tracer):
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, torch.device) and a == self.device and self.placed is not None:
             return super().create_proxy("call_function", getattr, (self.placed, "device"), {}).node
+        if a is TYPE_NAME and self.typed is not None:
+            return super().create_proxy("call_method", "type", (self.typed,), {}).node
         return a.node if type(a) is Symbol else super().create_arg(a)
 
     def shape_of(self, proxy: Symbol) -> tuple[Any, ...]:
@@ -322,37 +209,6 @@ class SymbolicTracer(Tracer):
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         return bool(obj)
-
-
-class Shape(tuple[Any, ...]):
-    """A torch.Size whose entries may be symbols."""
-
-    __slots__ = ()
-
-    def numel(self) -> Any:
-        return math.prod(self)
-
-    def __eq__(self, other: object) -> Any:
-        if not isinstance(other, tuple | list) or len(self) != len(other):
-            return False
-        same: Any = True
-        for one in (a == b for a, b in zip(self, other, strict=True)):
-            if one is False:
-                return False
-            same = one if same is True else same if one is True else same & one
-        return same
-
-    def __ne__(self, other: object) -> Any:
-        same = self == other
-        if isinstance(same, bool):
-            return not same
-        return same.tracer.create_proxy("call_function", operator.not_, (same,), {})
-
-    __hash__ = tuple.__hash__
-
-    def __getitem__(self, index: Any) -> Any:
-        item = super().__getitem__(index)
-        return Shape(item) if isinstance(index, slice) else item
 
 
 def symbolic_program(

@@ -14,7 +14,7 @@ from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
 from autofix.condition import Box, Condition, indicator
-from autofix.meta import meta_inputs, undisturbed
+from autofix.meta import meta_inputs, restored, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.progress import phase
@@ -159,7 +159,7 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
         meta.train(training)
         sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
         try:
-            with undisturbed():
+            with undisturbed(meta):
                 meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
         except Exception as error:
             mode = "train" if training else "eval"
@@ -174,7 +174,7 @@ def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> s
     tensors = tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
     model.eval()
     try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        with restored(model), torch.random.fork_rng(devices=[]), torch.enable_grad():
             total = sum(t.sum() for t in _tensors(model(*tensors)) if t.requires_grad)
             wanted = [t for t in tensors if t is not None and t.requires_grad]
             if isinstance(total, torch.Tensor) and wanted:

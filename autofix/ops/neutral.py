@@ -20,6 +20,11 @@ def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
     return Tensor(input.shape)
 
 
+def converted(call: Call, x: Tensor, dtype: Any = None, non_blocking: bool = False) -> Tensor | str:
+    """The tensor with another type; without one, the name of the type that it has."""
+    return "torch.FloatTensor" if dtype is None else x
+
+
 def parametric_relu(call: Call, input: Tensor, weight: Tensor) -> Tensor:
     """torch.nn.functional.prelu: one slope, or one for each channel."""
     slopes = numel(weight.shape)
@@ -67,13 +72,12 @@ _UNARY = words(
     isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg
     negative positive rad2deg real reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt
     square tan tanh trunc clone dropout alpha_dropout feature_dropout feature_alpha_dropout selu celu
-    rrelu zeros_like ones_like empty_like full_like rand_like randn_like randint_like
+    rrelu renorm zeros_like ones_like empty_like full_like rand_like randn_like randint_like
     """
 )
 _METHODS = words(
     """
-    bfloat16 bool byte char cpu cuda double float half int long short to type type_as
-    renorm renorm_
+    bfloat16 bool byte char cpu cuda double float half int long short to type_as
     requires_grad_ zero_ fill_ normal_ uniform_ hardshrink exponential_ random_ pin_memory share_memory_
     resolve_conj resolve_neg
     """
@@ -114,6 +118,12 @@ register(
         "x.relu_() @ 2,3,H,W",
         "torch.zeros_like(x) @ 2,3,H,W",
     ),
+)
+register(
+    "type",
+    converted,
+    ("type",),
+    samples=("x.type(torch.float64) @ 2,3,H", "torch.zeros(2, 3).type(x.type()) @ 2,H"),
 )
 register(
     "prelu",

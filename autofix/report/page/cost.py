@@ -96,7 +96,7 @@ def _parameters(model: nn.Module) -> int:
 def usage(model: nn.Module, inputs: InputShapes, size: tuple[int, ...]) -> Usage | None:
     """Run a model on the meta device, in eval mode, one sample; None where it refuses."""
     counter, kept = FlopCounterMode(display=False), _Kept(model)
-    with _evaluating(model), undisturbed(), torch.enable_grad():
+    with _evaluating(model), undisturbed(model), torch.enable_grad():
         try:
             with counter, torch.autograd.graph.saved_tensors_hooks(kept.keep, kept.back):
                 result = model(*meta_inputs(inputs.concrete(size, 1), inputs.integer))
