@@ -217,6 +217,10 @@ class Chooser:
             return others if builtins.bool(condition) is (join is operator.and_) else condition
         return self.tracer.create_proxy("call_function", join, (condition, truth), {})
 
+    def real(self, value: Any) -> Any:
+        """`float(value)`; what is known in terms of sizes stays so."""
+        return value if self.tracer.counts(value) else float(value)
+
     def negated(self, value: Any) -> Any:
         """`not value`"""
         condition = self.tracer.uncertain(value)

@@ -118,6 +118,15 @@ class _Converter(ast.NodeTransformer):
         self.found += 1
         return _at(node, _ask("picked", ast.Constant(self._id(node)), node.value, node.slice))
 
+    def visit_Call(self, node: ast.Call) -> Any:
+        """`float(size)` would need the size as a number."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id="float"), args=[value], keywords=[]) if "float" not in self.names:
+                self.found += 1
+                return _at(node, _ask("real", value))
+        return node
+
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         return node
 

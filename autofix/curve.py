@@ -166,14 +166,16 @@ def add(left: Curve, right: Curve) -> Curve:
 
 @lru_cache(maxsize=1 << 14)
 def multiply(left: Curve, right: Curve) -> Curve | None:
-    """f * g where one of them is constant from some size on; other products grow too fast to be a curve."""
-    if left.period == 1 and left.rise == 0:
+    """f * g where one is bounded, and what it repeats does not set different slopes; others are no curve."""
+    if left.rise == 0:
         left, right = right, left
-    if right.period != 1 or right.rise != 0:
+    settled, period = max(left.settled, right.settled), math.lcm(left.period, right.period)
+    factors = right.stretch(settled, period)
+    repeated = factors[settled:]
+    if right.rise or (left.rise and repeated.min() != repeated.max()):
         return None
-    settled = max(left.settled, right.settled)
-    table = left.stretch(settled, left.period) * right.stretch(settled, left.period)
-    return normal(table, settled, left.period, left.rise * int(right.table[-1]))
+    rise = left.rise * (period // left.period) * int(repeated.max()) if left.rise else 0
+    return normal(left.stretch(settled, period) * factors, settled, period, rise)
 
 
 @lru_cache(maxsize=1 << 14)

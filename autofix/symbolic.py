@@ -26,6 +26,7 @@ from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
 from autofix.ops.base import Tensor
 from autofix.patches import python_on_symbols
 from autofix.program import InputShapes, Program, Ref, Site, site_of
+from autofix.ratio import Ratio
 from autofix.size import Joint, Size, at
 from autofix.symbol import TYPE_NAME, Shape, Symbol, Untraceable
 
@@ -146,6 +147,7 @@ class SymbolicTracer(Tracer):
         if not isinstance(value, Size | Joint):
             raise Untraceable(f"{node.name}: the model needs the value of {type(value).__name__} as a number")
         number = int(at(value, self.interpreter.point))
+        self._learn()
         self._forks(equal(value, number))
         self.interpreter.conditions.append(equal(value, number))
         self.facts.append(Fact(node, number / per if per > 1 else number, read))
@@ -160,10 +162,14 @@ class SymbolicTracer(Tracer):
             self._forks(condition)
             self.facts.append(Fact(node, holds, bool))
         if forks or editable:
-            frame = next(users_frames())
-            self.forked[frame.f_code] = frame.f_globals
+            self._learn()
         self.asked = self.asked or editable
         return holds
+
+    def _learn(self) -> None:
+        """Note that the model's own code asks what differs from size to size."""
+        frame = next(users_frames())
+        self.forked[frame.f_code] = frame.f_globals
 
     def _editable(self, node: fx.Node) -> bool:
         """Whether a value is computed from something that has hyperparameters which a repair may change."""
@@ -198,6 +204,10 @@ class SymbolicTracer(Tracer):
         """An index that is a condition, and no number that may be neither 0 nor 1."""
         condition = type(index) is Symbol and isinstance(index.value, Condition)
         return self.uncertain(index) if condition else None
+
+    def counts(self, value: Any) -> bool:
+        """Whether a value is a size, or a fraction of one."""
+        return type(value) is Symbol and isinstance(value.value, Size | Joint | Ratio)
 
     def truth_of(self, value: Any) -> Any:
         """A condition on sizes, or a bool; None for anything else."""
