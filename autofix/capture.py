@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import Parameter, signature
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from autofix.errors import CaptureError
 from autofix.frames import caller, is_tracing
 from autofix.handlers import catches, protected
+from autofix.hooks import hooked
 from autofix.layout import laid_out
 from autofix.meta import restored, undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
@@ -82,7 +84,16 @@ class Tracer(fx.Tracer):
         return super().to_bool(obj)
 
     def create_arg(self, a: Any) -> Any:
+        if isinstance(a, torch.device) and a == self._home[1]:
+            parameter = self.create_proxy("get_attr", self._home[0], (), {})
+            return self.create_proxy("call_function", getattr, (parameter, "device"), {}).node
         return super().create_arg(a.item() if isinstance(a, np.generic) else a)
+
+    @cached_property
+    def _home(self) -> tuple[str, torch.device | None]:
+        """The first parameter, and where the model is: what is put there is put where the parameter is."""
+        name, first = next(self.root.named_parameters(), ("", None))
+        return name, first.device if first is not None else None
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         """A layer that forward makes and calls at once, `nn.ReLU()(x)`, is the functions that it calls."""
@@ -128,10 +139,13 @@ class Tracer(fx.Tracer):
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether a layer is torch's own, and so one call; a parametrized one runs the code of its base."""
+    """Whether a layer is torch's own, and so one call; a parametrized one runs the code of its base.
+
+    One with hooks of the user's is what these and its forward do.
+    """
     kind = type(module).__mro__[1] if is_parametrized(module) else type(module)
     torchs = kind.__module__.startswith(("torch.nn", "torch.ao.nn"))
-    return torchs and not isinstance(module, nn.Sequential)
+    return torchs and not isinstance(module, nn.Sequential) and not hooked(module)
 
 
 def _computed(path: str) -> str:

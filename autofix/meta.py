@@ -15,6 +15,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from autofix.errors import CaptureError
+from autofix.hooks import kept, rebind
 from autofix.program import InputShapes
 from autofix.size import BATCH
 from autofix.unlisted import list_layers
@@ -45,6 +46,7 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 
 
 _IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
+CONSTANT: Final = "_tensor_constant"  # where fx keeps a tensor that forward makes
 NUMBER: Final = "_autofix_number"  # of a meta tensor without dimensions: what it is really
 
 
@@ -79,7 +81,9 @@ def to_meta(model: nn.Module) -> nn.Module:
             )
     try:
         with _WithoutData():
-            result = copy.deepcopy(model)
+            memo: dict[int, Any] = {}
+            result = copy.deepcopy(model, memo)
+            rebind(result, memo, apart=True)
     except Exception as error:
         raise CaptureError(f"{type(model).__name__} cannot be copied: {error}") from error
     list_layers(result)
@@ -155,7 +159,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
     """Undo what forward assigns to attributes, and to the lists and dicts in them: caches, counters."""
-    before = [(space, space.copy()) for module in model.modules() for space in _spaces(vars(module))]
+    before = [(space, space.copy()) for module in model.modules() for space in _spaces(module)]
     try:
         yield
     finally:
@@ -163,13 +167,15 @@ def restored(model: nn.Module) -> Iterator[None]:
             if isinstance(space, list):
                 space[:] = content
             elif not _same(space, content):
+                made = {name: value for name, value in space.items() if str(name).startswith(CONSTANT)}
                 space.clear()
-                space.update(content)
+                space.update({**content, **made})
 
 
-def _spaces(attributes: dict[str, Any]) -> list[Any]:
-    """The attributes of a layer, and those of them that hold others; among them its parameters and layers."""
-    return [attributes, *(value for value in attributes.values() if type(value) in (dict, list))]
+def _spaces(module: nn.Module) -> list[Any]:
+    """The attributes of a layer, those of them that hold others, its parameters and layers, and its hooks'."""
+    attributes = vars(module)
+    return [attributes, *(v for v in attributes.values() if type(v) in (dict, list)), *kept(module)]
 
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
@@ -201,13 +207,14 @@ _NO_DATA = re.compile(r"\bmeta\b|register_meta|data is not allocated", re.IGNORE
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy; what a hook computes anew before each call, as the old weight norm does, is copied too."""
+    """A deep copy, with what hooks computed in a call before: the old weight norm's weight, kept features."""
     memo: dict[int, Any] = {}
-    for module in model.modules():
-        for value in vars(module).values():
+    for space in (space for module in model.modules() for space in _spaces(module)):
+        for value in space.values() if isinstance(space, dict) else space:
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     result: nn.Module = copy.deepcopy(model, memo)
+    rebind(result, memo, apart=False)
     return result
 
 
