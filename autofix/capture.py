@@ -75,7 +75,9 @@ class Tracer(fx.Tracer):
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
         if node.op.startswith("call"):
-            self.places[node.name] = caller()
+            place = caller()
+            if place is not None:
+                self.places[node.name] = place
             self.caught = self.caught or (self.handles and protected())
         return node
 

@@ -36,10 +36,10 @@ def is_tracing() -> bool:
     return frame is not None and next(users_frames(), None) is not None
 
 
-def caller() -> Place:
-    """Where the user's code stands."""
-    frame = next(users_frames(), None) or sys._getframe(1)
-    return Place(frame.f_code, frame.f_lasti)
+def caller() -> Place | None:
+    """Where the user's code stands; None where torch's own containers call each other."""
+    frame = next(users_frames(), None)
+    return None if frame is None else Place(frame.f_code, frame.f_lasti)
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from torch import nn
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether the user's own code runs before or after a layer; torch's own, as weight norm's, only sets weights."""
+    """Whether the user's own code runs before or after a layer; torch's, as of weight norm, sets weights."""
     return any(not (getattr(hook, "__module__", None) or "").startswith("torch.") for hook in _hooks(module))
 
 

@@ -153,6 +153,8 @@ def _origin(model: nn.Module, constructions: Constructions) -> Origin | None:
         return None
     given = _arguments(model, constructions)
     if given is None:
+        if kind.__module__.startswith("torch."):  # a Sequential() of no layers is another model
+            return None
         try:
             inspect.signature(kind).bind()
         except (TypeError, ValueError):

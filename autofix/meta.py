@@ -173,7 +173,7 @@ def restored(model: nn.Module) -> Iterator[None]:
 
 
 def _spaces(module: nn.Module) -> list[Any]:
-    """The attributes of a layer, those of them that hold others, its parameters and layers, and its hooks'."""
+    """The attributes of a layer, its parameters and layers, its lists and dicts, and what its hooks keep."""
     attributes = vars(module)
     return [attributes, *(v for v in attributes.values() if type(v) in (dict, list)), *kept(module)]
 

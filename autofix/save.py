@@ -108,21 +108,19 @@ def _verified(fix: Fix, made: Made) -> SourcePatch:
     model, inputs = fix.original, list(sample_inputs(fix))
     if not made.target:
         return _verified_paste(fix, inputs)
-    patch, verdict = verified_patch(
-        model,
-        made.constructions,
-        fix.model,
-        _edits(fix),
-        fix.inserts,
-        inputs,
-        made.target,
-        **_options(fix),
-    )
-    if patch.failures:
+    edits, options = _edits(fix), _options(fix)
+    try:
+        patch, verdict = verified_patch(
+            model, made.constructions, fix.model, edits, fix.inserts, inputs, made.target, **options
+        )
+        failures = patch.failures
+    except SourceError as error:
+        failures = (str(error),)
+    if failures:
         recipe = _written_out(fix)
         if recipe is not None:
             return _accepted(recipe, verify_patch(recipe, made.target, fix.model, inputs))
-        raise SaveError(f"this repair cannot be written as source: {'; '.join(patch.failures)}")
+        raise SaveError(f"this repair cannot be written as source: {'; '.join(failures)}")
     if patch.paste is not None:
         return _verified_paste(fix, inputs)
     return _accepted(patch, verdict)

@@ -139,13 +139,22 @@ def append_to(initialiser: Initialiser, lines: Iterable[str]) -> Splice:
     source, last = initialiser.source, initialiser.function.body[-1]
     first = initialiser.function.body[0]
     if first.lineno == initialiser.function.lineno:
-        name = initialiser.function.name
-        raise SourceError(f"{source.path}:{first.lineno}: the body of {name} is on its def's line")
+        return _append_on_the_line(initialiser, list(lines))
     indent = source.indentation(first.lineno)
     end = source.line_end(last.end_lineno or last.lineno)
     text = "".join(indent + line.replace("\t", source.indent, 1) + source.newline for line in lines)
     whole = source.text[:end].endswith("\n")
     return Splice(end, end, text if whole else source.newline + text.removesuffix(source.newline))
+
+
+def _append_on_the_line(initialiser: Initialiser, lines: list[str]) -> Splice:
+    """`def __init__(self): a; b` goes on with `; c`."""
+    source, last = initialiser.source, initialiser.function.body[-1]
+    if any(line.startswith(("\t", "#")) for line in lines):
+        name = initialiser.function.name
+        raise SourceError(f"{source.path}:{last.lineno}: the body of {name} is on its def's line")
+    end = source.end(last)
+    return Splice(end, end, "".join(f"; {line}" for line in lines))
 
 
 def find_initialiser(
