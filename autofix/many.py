@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -19,7 +18,6 @@ from autofix.repair import Fix
 from autofix.transport import receive, receive_back, send, send_back
 
 AHEAD: Final = 4  # models that are under way for each worker
-_ONE_AT_A_TIME = threading.Lock()  # tracing replaces methods of nn.Module for a moment
 
 Model = nn.Module | Callable[[], nn.Module]
 Result = Fix | Exception
@@ -59,8 +57,7 @@ def fix_many(models: Iterable[Model], executor: Executor | None = None, **option
 def _here(models: Iterable[Model], options: dict[str, Any]) -> Iterator[Result]:
     for model in models:
         try:
-            with _ONE_AT_A_TIME:
-                yield fix_model(model if isinstance(model, nn.Module) else model(), **options)
+            yield fix_model(model if isinstance(model, nn.Module) else model(), **options)
         except Exception as error:
             yield error
 
@@ -169,8 +166,7 @@ def work(content: bytes, options: dict[str, Any], sender: int) -> bytes | Except
         torch.set_num_threads(1)  # the workers share the cores among them
     try:
         model, made = receive(content)
-        with _ONE_AT_A_TIME:
-            fix = fix_model(model if isinstance(model, nn.Module) else model(), inplace=True, **options)
+        fix = fix_model(model if isinstance(model, nn.Module) else model(), inplace=True, **options)
         return send_back(fix, made)
     except Exception as error:
         return _sendable(error)

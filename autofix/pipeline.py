@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from autofix.analyse import Analysis
+from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
 from autofix.changes import Changes
 from autofix.errors import CaptureError, UsageError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 STRATEGIES = ("fewest", "same", "preserve", "fastest")
 
 
+@one_at_a_time
 def check_model(
     model: nn.Module,
     *,
@@ -48,6 +50,7 @@ def check_model(
     return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
 
 
+@one_at_a_time
 def fix_model(
     model: nn.Module,
     *,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
 
+from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
 from autofix.outcome import Report
 from autofix.verify import Verdict
@@ -50,6 +51,7 @@ class Fix:
     frozen: tuple[str, ...] = ()
 
     @cached_property
+    @one_at_a_time
     def graph_module(self) -> fx.GraphModule:
         """Traced when first asked for, where nothing changes between the layers."""
         return self.graph if isinstance(self.graph, fx.GraphModule) else self.graph()

@@ -168,8 +168,9 @@ class SymbolicTracer(Tracer):
 
     def _learn(self) -> None:
         """Note that the model's own code asks what differs from size to size."""
-        frame = next(users_frames())
-        self.forked[frame.f_code] = frame.f_globals
+        frame = next(users_frames(), None)
+        if frame is not None:
+            self.forked[frame.f_code] = frame.f_globals
 
     def _editable(self, node: fx.Node) -> bool:
         """Whether a value is computed from something that has hyperparameters which a repair may change."""

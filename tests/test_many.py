@@ -169,3 +169,12 @@ def test_dask():
 def test_refuses_inplace():
     with pytest.raises(UsageError, match="inplace"):
         fix_many([BadCNN()], min_input=5, inplace=True)
+
+
+def test_graphs_asked_for_in_threads_leave_torch_as_it_was():
+    fixes = [fix_model(FixedHead(), min_input=4) for _ in range(6)]
+    called = nn.Module.__call__
+    with ThreadPoolExecutor(3) as pool:
+        graphs = list(pool.map(lambda fix: fix.graph_module, [fix_model(BadCNN(), min_input=5), *fixes]))
+    assert nn.Module.__call__ is called
+    assert graphs[0](torch.randn(1, 1, 5, 5, 5)).shape[2:] == (1, 1, 1)
