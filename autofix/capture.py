@@ -41,7 +41,13 @@ def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Recorded(fx.Proxy):
-    """A proxy that keeps `x += y` apart from `x + y`: in place, x must keep its shape."""
+    """A proxy that keeps `x += y` apart from `x + y`: in place, x must keep its shape; so `x.data = y`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "data":
+            self.tracer.create_proxy("call_function", setattr, (self, name, value), {})
+        else:
+            super().__setattr__(name, value)
 
 
 def _in_place(name: str) -> Any:

@@ -23,6 +23,7 @@ from autofix.condition import Condition, equal
 from autofix.frames import users_frames
 from autofix.handlers import protected
 from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
+from autofix.meta import restored
 from autofix.ops.base import Tensor
 from autofix.patches import python_on_symbols
 from autofix.program import InputShapes, Program, Ref, Site, site_of
@@ -238,7 +239,7 @@ def symbolic_program(
         tracer = SymbolicTracer(inputs, interpreter(), trains)
         tracer.device = next((p.device for p in meta.parameters()), tracer.device)
         try:
-            with python_on_symbols(meta), choices.installed(tracer):
+            with restored(meta), python_on_symbols(meta), choices.installed(tracer):
                 graph = tracer.trace(meta)
         except Apart as reason:
             choices.apart.add(reason.place)

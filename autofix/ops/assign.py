@@ -26,6 +26,16 @@ def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
         broadcast_into(call, target.shape, tuple(given))
 
 
+def set_data(call: Call, input: Any, name: str, value: Any) -> None:
+    """x.data = value, as a layer masks its own weights: of the same shape."""
+    if name != "data" or not isinstance(input, Tensor) or not isinstance(value, Tensor):
+        raise Unmodelled(f"assignment to {name}")
+    if input.ndim != value.ndim:
+        raise Unmodelled("another rank is assigned to a tensor's data")
+    for mine, theirs in zip(input.shape, value.shape, strict=True):
+        same_number(call, theirs, mine, Code.JOIN, "what is assigned has the shape of the tensor")
+
+
 def _masked(call: Call, input: Tensor, mask: Tensor, value: Any) -> None:
     """x[mask] = number, with a mask of x's own shape."""
     if isinstance(value, Tensor) or mask.ndim != input.ndim:
@@ -45,4 +55,10 @@ register(
         "(lambda z: (setitem(z, (slice(None), slice(None), 3), y), z)[1])(x * 1) @ 2,6,H ; 6",
         "(lambda z: (setitem(z, y > 0, 0.0), z)[1])(x * 1) @ 2,6,H ; 2,6,W",
     ),
+)
+register(
+    "set data",
+    set_data,
+    (setattr,),
+    samples=("(lambda y: (setattr(y, 'data', x * 2), y)[1])(x * 1) @ 2,3,H",),
 )

@@ -123,7 +123,7 @@ register(
     "type",
     converted,
     ("type",),
-    samples=("x.type(torch.float64) @ 2,3,H", "torch.zeros(2, 3).type(x.type()) @ 2,H"),
+    samples=("x.type(torch.float64) @ 2,3,H", "(x * 1).type(x.type()) @ 2,H"),
 )
 register(
     "prelu",
