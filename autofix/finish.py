@@ -13,7 +13,7 @@ from autofix.condition import Box
 from autofix.errors import InternalError
 from autofix.findings import find_faults, first_failure
 from autofix.ladder import Followed, Plain, climb
-from autofix.meta import to_meta
+from autofix.meta import attributes, restored, to_meta
 from autofix.outcome import Report
 from autofix.places import edits_located
 from autofix.program import InputShapes
@@ -81,11 +81,12 @@ def _patched(
     within = needs_graph(changes) and outside is None
     paths = conditions_of(solution.analysis) if within else []  # refuses before anything is changed
     copy = edited_copy(model, changes, inplace)
-    smallest = _smallest(before.box)
+    smallest, state = _smallest(before.box), attributes(copy)
 
     def graph(point: Mapping[int, int] = smallest, guarded: bool = True) -> fx.GraphModule:
         with listed(copy):
-            recording = captured.record(copy, changes, point)
+            with restored(copy, state):  # asked for late, the model may have run, and kept what it computed
+                recording = captured.record(copy, changes, point)
             return graph_module(recording, changes, before.model_name, guarded)
 
     inputs = before.analysis.inputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -46,6 +47,7 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 
 
 _IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
+KEEPS: Final = (dict, list, OrderedDict)  # among these the hooks, which some models register as they run
 CONSTANT: Final = "_tensor_constant"  # where fx keeps a tensor that forward makes
 NUMBER: Final = "_autofix_number"  # of a meta tensor without dimensions: what it is really
 
@@ -156,26 +158,42 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         random.setstate(python_state)
 
 
+Attributes = list[tuple[Any, Any]]  # where a model keeps what forward may assign, and what it kept there
+
+
 @contextmanager
-def restored(model: nn.Module) -> Iterator[None]:
-    """Undo what forward assigns to attributes, and to the lists and dicts in them: caches, counters."""
-    before = [(space, space.copy()) for module in model.modules() for space in _spaces(module)]
+def restored(model: nn.Module, to: Attributes | None = None) -> Iterator[None]:
+    """Undo what forward assigns to attributes, and to the lists and dicts in them: caches, counters.
+
+    to: run it with the attributes that it had then
+    """
+    before = attributes(model)
+    _assign(to or [])
     try:
         yield
     finally:
-        for space, content in before:
-            if isinstance(space, list):
-                space[:] = content
-            elif not _same(space, content):
-                made = {name: value for name, value in space.items() if str(name).startswith(CONSTANT)}
-                space.clear()
-                space.update({**content, **made})
+        _assign(before)
+
+
+def attributes(model: nn.Module) -> Attributes:
+    """What the layers hold now, by reference."""
+    return [(space, space.copy()) for module in model.modules() for space in _spaces(module)]
+
+
+def _assign(attributes: Attributes) -> None:
+    for space, content in attributes:
+        if isinstance(space, list):
+            space[:] = content
+        elif not _same(space, content):
+            made = {name: value for name, value in space.items() if str(name).startswith(CONSTANT)}
+            space.clear()
+            space.update({**content, **made})
 
 
 def _spaces(module: nn.Module) -> list[Any]:
     """The attributes of a layer, its parameters and layers, its lists and dicts, and what its hooks keep."""
     attributes = vars(module)
-    return [attributes, *(v for v in attributes.values() if type(v) in (dict, list)), *kept(module)]
+    return [attributes, *(v for v in attributes.values() if type(v) in KEEPS), *kept(module)]
 
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:

@@ -333,3 +333,53 @@ def test_the_spectrum_of_a_signal() -> None:
         return self.conv(y).mean(-1, keepdim=True) + frames.mean() + y
 
     assert agrees(of(forward)).minimum_input == (4,)
+
+
+class PadsByTypeName(nn.Module):
+    """Conv-TasNet: the rest is filled with zeros of the input's own type, which the meta device cannot name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rest = (4 - x.size(2) % 4) % 4
+        return self.conv(torch.cat([x, torch.zeros(x.size(0), 1, rest).type(x.type())], 2))
+
+
+def test_the_name_of_a_type() -> None:
+    report = check_model(PadsByTypeName(), input_shape=(1, 1, "T"))
+    assert report.proved
+    assert [n for n in range(1, 20) if report.accepts(n)] == list(range(5, 20))
+    fix = fix_model(PadsByTypeName(), min_input=1, input_shape=(1, 1, "T"))
+    x = torch.randn(2, 1, 2, dtype=torch.float64)
+    assert fix.proved
+    assert fix.graph_module.double()(x).dtype is torch.float64
+
+
+class FillsADict(nn.Module):
+    """A hook that closes over the model: a deep copy's would fill the original's dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up, self.kept = nn.Conv2d(3, 4, 2, 2), nn.Upsample(scale_factor=2), {}
+        self.first = nn.Conv2d(3, 3, 3, 1, 1)
+        self.first.register_forward_hook(lambda module, args, output: self.kept.update(first=output))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.up(self.down(self.first(x))), self.kept["first"]], 1)
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_hook_that_closes_over_the_model(ran: bool) -> None:
+    model = FillsADict()
+    if ran:
+        model(torch.randn(1, 3, 8, 8))
+    before = dict(model.kept)
+    assert check_model(model).working_sizes == "2k from 2"
+    fix = fix_model(model, min_input=5)
+    assert model.kept.keys() == before.keys()
+    assert all(model.kept[name] is before[name] for name in before)
+    x = torch.randn(1, 3, 7, 9)
+    assert fix.proved
+    assert torch.equal(fix.model(x), fix.graph_module(x))
