@@ -336,7 +336,7 @@ def test_the_spectrum_of_a_signal() -> None:
 
 
 class PadsByTypeName(nn.Module):
-    """Conv-TasNet: the rest is filled with zeros of the input's own type, which the meta device cannot name."""
+    """Conv-TasNet: the rest is zeros of the input's own type, which has no name on the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
