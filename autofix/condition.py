@@ -301,7 +301,9 @@ def _smallest_failure(
     if not len(failing):
         return None
     sizes = failing + [int(point[axis].flat[0]) for axis in order]
-    best = sizes[np.lexsort((sizes.sum(axis=1), sizes.max(axis=1)))[0]]
+    largest = sizes.max(axis=1)
+    sizes = sizes[largest == largest.min()]
+    best = sizes[sizes.sum(axis=1).argmin()]
     return tuple((axis, int(size)) for axis, size in zip(order, best, strict=True))
 
 

@@ -11,6 +11,7 @@ from autofix.interpret import interpret
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, Size, at
 from autofix.solve.cost import multiply_adds
+from autofix.solve.heads import fixed_head
 from autofix.solve.joins import kept_strides
 from autofix.solve.knobs import Group, groups_of, without_stride
 from autofix.solve.request import Request
@@ -20,6 +21,9 @@ from autofix.solve.search import Found, NotFound, Question, sample_at, search
 def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Found | NotFound:
     """The optimum over every knob that may change; `shared` keeps the calls of one layer together."""
     analysis = request.analyse(changes) if changes else request.original
+    why = fixed_head(analysis, request.box)
+    if why:
+        return NotFound((), True, why)
     groups = all_groups(request, shared)
     tied = all(group.symmetric for group in groups) and _alike(analysis, request.box)
     question = Question(

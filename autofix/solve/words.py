@@ -111,6 +111,8 @@ def _why(site: Site, faults: Sequence[Fault]) -> str:
 def static_proof(found: NotFound) -> str:
     """What the solver showed of edits alone."""
     sizes = _sizes(found)
+    if found.certain and not sizes:
+        return f"no edit of any hyperparameter makes every size work: {found.why}"
     if found.certain:
         return f"no edit of any hyperparameter makes all of the sizes {sizes} work (proved by the solver)"
     return f"no edit was found that makes all of the sizes {sizes} work ({found.why})"
@@ -124,7 +126,8 @@ def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
         text = "no insert that keeps every output mends this"
     elif found.certain:
         allowed = ", ".join(request.allow)
-        text = f"no change of {allowed} and no insert makes all of the sizes {_sizes(found)} work"
+        sizes = f"all of the sizes {_sizes(found)}" if found.samples else "every size"
+        text = f"no change of {allowed} and no insert makes {sizes} work"
     else:
         text = f"no repair was found: {found.why}"
     tables = "; ".join(fixed_tables(request.original))

@@ -1,0 +1,125 @@
+"""Fixed heads: what no edit can mend is said at once, and nothing is said of what one can."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from autofix import check_model, fix_model
+from autofix.analyse import Analysis
+from autofix.condition import Box
+from autofix.size import BATCH
+from autofix.solve.heads import fixed_head
+
+
+class Head(nn.Module):
+    """Halves 16 to 8; `tail` leads to the layer that takes 4 * 8 * 8 features."""
+
+    def __init__(self, tail: str = "flatten") -> None:
+        super().__init__()
+        self.conv, self.fc, self.tail = nn.Conv2d(1, 4, 3, 2, 1), nn.Linear(256, 3), tail
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        match self.tail:
+            case "flatten":
+                return self.fc(torch.flatten(x, 1))
+            case "view":
+                return self.fc(x.view(x.size(0), -1))
+            case "rows":
+                return self.fc(x.view(-1, 256))
+            case "cropped":
+                return self.fc(x[:, :, :8, :8].flatten(1))
+            case "padded":
+                x = nn.functional.pad(x, (0, 40 - x.shape[3], 0, 40 - x.shape[2]))
+                return self.fc(nn.functional.max_pool2d(x, 5).flatten(1))
+        return self.fc(nn.functional.adaptive_avg_pool2d(x, 8).flatten(1))
+
+
+def found_in(model: nn.Module, low: int, high: int | None = None) -> str:
+    analysis: Analysis = check_model(model, input_shape=(1, 1, "H", "W")).analysis
+    box: Box = {BATCH: (1, None), 0: (low, high), 1: (low, high)}
+    return fixed_head(analysis, box)
+
+
+@pytest.mark.parametrize("tail", ["flatten", "view", "rows"])
+def test_what_grows_is_seen(tail: str) -> None:
+    assert found_in(Head(tail), 10)
+    assert not found_in(Head(tail), 10, 40)
+
+
+@pytest.mark.parametrize("tail", ["cropped", "padded", "adaptive"])
+def test_what_does_not_grow_is_left_to_the_search(tail: str) -> None:
+    assert not found_in(Head(tail), 10)
+
+
+@pytest.mark.parametrize("tail", ["flatten", "view", "rows"])
+def test_no_edit_could_do_it(tail: str) -> None:
+    """Every padding and stride of the layer: each fails at one of two sizes."""
+    for padding, stride in itertools.product(range(2), range(1, 4)):
+        model = Head(tail)
+        model.conv.padding, model.conv.stride = (padding, padding), (stride, stride)
+        report = check_model(model, input_shape=(1, 1, "H", "W"))
+        sound = [bool(report.analysis.evaluating.sound.at({BATCH: 1, 0: n, 1: n})) for n in (16, 96)]
+        assert not (report.accepts(16, 16) and report.accepts(96, 96) and all(sound))
+
+
+@pytest.mark.parametrize("tail", ["flatten", "view"])
+def test_the_repair_says_so_and_is_an_insert(tail: str) -> None:
+    fix = fix_model(Head(tail), min_input=10, input_shape=(1, 1, "H", "W"))
+    assert "takes one number, 256, and is given one that grows with the input" in str(fix)
+    assert fix.proved
+    assert fix.optimal
+    assert [insert.kind for insert in fix.inserts] == ["adaptive"]
+    for n in (10, 15, 16, 33):
+        assert fix.model(torch.randn(2, 1, n, n + 1)).shape == (2, 3)
+
+
+class Branches(nn.Module):
+    """Two branches over time are joined; only around 3,100 samples make 184 features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(
+            nn.Conv1d(1, 4, 50, 6), nn.MaxPool1d(8), nn.Conv1d(4, 8, 8, 1, 4), nn.MaxPool1d(4)
+        )
+        self.coarse = nn.Sequential(
+            nn.Conv1d(1, 4, 400, 50), nn.MaxPool1d(4), nn.Conv1d(4, 8, 6, 1, 3), nn.MaxPool1d(2)
+        )
+        self.fc = nn.Linear(184, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.fine(x), self.coarse(x)], 2)
+        return self.fc(x.view(x.size(0), -1))
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_the_one_size_that_works_is_found_however_large(strategy: str) -> None:
+    model = Branches().eval()
+    assert check_model(model).working_sizes == "only 3068-3259"
+    fix = fix_model(model, min_input=1500, strategy=strategy)
+    assert fix.proved
+    x = torch.randn(2, 1, 3100)
+    assert torch.equal(fix.model(x), model(x))
+    assert fix.model(torch.randn(2, 1, 1500)).shape == (2, 5)
+
+
+class Video(nn.Module):
+    """Works at 16 x 112 x 112 alone: halved five times, but four times in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pools = [nn.MaxPool3d((1, 2, 2)), *(nn.MaxPool3d(2) for _ in range(4))]
+        self.pools, self.fc = nn.Sequential(*pools), nn.Linear(2 * 1 * 3 * 3, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.pools(x).view(-1, 18))
+
+
+def test_the_one_size_that_works_is_found_on_unequal_axes() -> None:
+    fix = fix_model(Video(), min_input=(8, 56, 56), input_shape=(1, 2, "T", "H", "W"), strategy="preserve")
+    assert fix.proved
+    assert fix.model(torch.randn(3, 2, 8, 60, 70)).shape == (3, 5)
