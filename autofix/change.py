@@ -71,7 +71,9 @@ class Insert:
                 return f"pad or crop operand {self.operand + 1} to the size of operand {self.like + 1}"
             case "adaptive":
                 return f"average the input to {size}"
-        return f"pad the input up to the next size that works ({self._next()}), crop the output back"
+        if set(self.multiples) == {1}:
+            return f"pad the input to at least {size}, crop outputs of its size back"
+        return f"pad the input up to the next size that works ({self._next()}), crop outputs of its size back"
 
     def _next(self) -> str:
         pairs = dict.fromkeys(zip(self.multiples, self.offsets, strict=True))

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -151,11 +152,19 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Run a model's code on the meta device; random numbers and its attributes are afterwards as before."""
     state, python_state = torch.get_rng_state(), random.getstate()
     try:
-        with restored(model), torch.device("meta"), torch.no_grad(), _Cheap():
+        arrays = patch.object(torch, "from_numpy", _array)  # which asks no mode where to be
+        with restored(model), torch.device("meta"), torch.no_grad(), _Cheap(), arrays:
             yield
     finally:
         torch.set_rng_state(state)
         random.setstate(python_state)
+
+
+_from_numpy = torch.from_numpy
+
+
+def _array(values: Any) -> torch.Tensor:
+    return _from_numpy(values).to("meta")
 
 
 Attributes = list[tuple[Any, Any]]  # where a model keeps what forward may assign, and what it kept there

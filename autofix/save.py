@@ -114,16 +114,18 @@ def _verified(fix: Fix, made: Made) -> SourcePatch:
             model, made.constructions, fix.model, edits, fix.inserts, inputs, made.target, **options
         )
         failures = patch.failures
+        if not failures and patch.paste is not None:
+            return _verified_paste(fix, inputs)
+        if not failures and not verdict.ok:  # forward may read elsewhere what an edit of the source changes
+            failures = (f"the patched source does not do what the repaired model does: {verdict.message}",)
     except SourceError as error:
-        failures = (str(error),)
-    if failures:
-        recipe = _written_out(fix)
-        if recipe is not None:
-            return _accepted(recipe, verify_patch(recipe, made.target, fix.model, inputs))
-        raise SaveError(f"this repair cannot be written as source: {'; '.join(failures)}")
-    if patch.paste is not None:
-        return _verified_paste(fix, inputs)
-    return _accepted(patch, verdict)
+        failures = (f"this repair cannot be written as source: {error}",)
+    if not failures:
+        return patch
+    recipe = _written_out(fix)
+    if recipe is not None and (verdict := verify_patch(recipe, made.target, fix.model, inputs)).ok:
+        return recipe
+    raise SaveError("; ".join(failures))
 
 
 def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:
