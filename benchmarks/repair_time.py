@@ -1,5 +1,7 @@
 """How long check_model and fix_model take, against tracing and copying the same model (the floor).
 
+Where fx's trace fails or loses a branch, the floor is one run on the meta device, and the copy.
+
 python benchmarks/repair_time.py
 """
 
@@ -23,8 +25,11 @@ from torch import fx, nn
 from autofix import AutofixError, check_model, fix_model
 
 GOALS = {"check": 1.5, "fix": 3.0}
+GOAL_FOLLOWED = 5.0
 QUICK = ("squeezenet1_0", "resnet18")
 FIXED = ("swin", "vit", "maxvit")
+FOLLOWED = ("BasicUNet", "BasicUNetPlusPlus", "SegResNetDS", "RegUNet", "HighResNet", "AHNet", "FlexibleUNet")
+FOLLOWED_IMAGES = ("tf_efficientnet_b0", "tf_mixnet_s", "tf_mobilenetv3_small_100", "tf_efficientnetv2_b0")
 
 
 def networks(quick: bool) -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
@@ -43,6 +48,48 @@ def networks(quick: bool) -> Iterator[tuple[str, Callable[[], nn.Module], tuple[
             lambda depth=depth: common.chain(depth, joins=depth // 20),
             (2, 1, 64, 64),
         )
+
+
+def followed(quick: bool) -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
+    """Networks whose Python looks at sizes: MONAI's in 2d, and timm's with TensorFlow's padding."""
+    import timm
+    from published import monai_networks
+
+    medical = monai_networks()
+    for name in FOLLOWED[:1] if quick else FOLLOWED:
+        entry = medical[f"{name} 2d"]
+        yield f"monai {name}", entry.build, (2, 1, 128, 128)
+    for name in () if quick else FOLLOWED_IMAGES:
+        yield f"timm {name}", lambda name=name: timm.create_model(name), (2, 3, 224, 224)
+
+
+def measure_followed(
+    name: str, make: Callable[[], nn.Module], shape: tuple[int, ...], rounds: int
+) -> dict[str, Any]:
+    """The ratios of one network on the second rung."""
+    model = make().eval()
+    meta, image = copy.deepcopy(model).to("meta"), torch.empty(shape, device="meta")
+
+    def once() -> None:
+        with torch.no_grad():
+            meta(image)
+        copy.deepcopy(model)
+
+    asked = smaller(check_model(model).minimum_input)
+    calls = {
+        "floor": once,
+        "check": lambda: check_model(model, min_input=asked),
+        "fix": lambda: fix_model(model, min_input=asked),
+    }
+    fix = fix_model(model, min_input=asked)
+    times = common.seconds_of(calls, rounds)
+    return {
+        "network": name,
+        "min_input": asked,
+        "outcome": f"{len(fix.edits)} edits, {len(fix.inserts)} inserts",
+        "floor_seconds": median(times["floor"]),
+        "ratios": common.ratios(times, "floor"),
+    }
 
 
 def measure(
@@ -158,9 +205,16 @@ def main() -> None:
     for name, result in overall.items():
         goal = f" (goal: at most {GOALS[name]})" if name in GOALS else ""
         print(f"{name}: {result['median']:.2f} times the floor, the median of {len(measured)}{goal}")
+    python = [measure_followed(*network, rounds) for network in followed(run.quick)]
+    for row in python:
+        print(row["network"], {n: round(r["median"], 2) for n, r in row["ratios"].items()}, row["outcome"])
+    second = {n: common.spread(values(python, n)) for n in ("check", "fix")}
+    for name, result in second.items():
+        print(f"{name}, second rung: {result['median']:.2f} times the floor (goal: at most {GOAL_FOLLOWED})")
     whole = processes(rounds)
     print(whole)
-    common.write("repair_time", run, {"overall": overall, "networks": found, "processes": whole}, started)
+    results = {"overall": overall, "networks": found, "processes": whole}
+    common.write("repair_time", run, {**results, "second rung": second, "followed": python}, started)
     common.picture(
         "repair_time", run, lambda figure: draw(figure, measured), figsize=(9, 0.16 * len(measured) + 2)
     )

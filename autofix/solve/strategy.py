@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from autofix.analyse import Analysis
@@ -18,6 +20,7 @@ from autofix.solve.words import refusal, static_proof
 
 MOST_INSERTS: Final = 200
 ROUND_COUNTS: Final = 2  # padding the input and cropping the output
+LONGEST_PRUNING: Final = 8  # seconds for leaving out inserts; those that are not asked about stay
 MOST_LEFT_OUT: Final = 1  # inserts that turn out not to be needed, where so few are wanted
 
 
@@ -87,6 +90,7 @@ def _next(
 def _pruned(request: Request, solution: Solution, hard: NotFound) -> Solution:
     """Without each insert that is not needed; optimal where the solver proves that each is."""
     needed = True
+    request = replace(request, deadline=min(request.deadline, time.monotonic() + LONGEST_PRUNING))
     for key, insertion in solution.changes.each_insert():
         smaller = Changes({}, solution.changes.inserts).without(key, insertion)
         if not smaller.inserts:
@@ -98,6 +102,8 @@ def _pruned(request: Request, solution: Solution, hard: NotFound) -> Solution:
         found = _edits(request, smaller)
         if isinstance(found, Solution):
             solution = found
+        else:
+            needed = needed and found.certain
     return Solution(solution.changes, solution.analysis, solution.optimal and needed, solution.notes)
 
 
