@@ -84,9 +84,10 @@ def _patched(
     smallest, state = _smallest(before.box), attributes(copy)
 
     def graph(point: Mapping[int, int] = smallest, guarded: bool = True) -> fx.GraphModule:
+        # asked for late, the model may have run, and kept what it computed
+        with restored(copy, state), listed(copy):
+            recording = captured.record(copy, changes, point)
         with listed(copy):
-            with restored(copy, state):  # asked for late, the model may have run, and kept what it computed
-                recording = captured.record(copy, changes, point)
             return graph_module(recording, changes, before.model_name, guarded)
 
     inputs = before.analysis.inputs

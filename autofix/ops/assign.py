@@ -10,7 +10,7 @@ from autofix.fault import Code
 from autofix.ops.base import Call, Tensor, Unmodelled, register, same_number
 from autofix.ops.index import Integers, getitem
 from autofix.ops.join import broadcast_into
-from autofix.size import identical
+from autofix.size import Dim, identical
 
 
 def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
@@ -27,13 +27,15 @@ def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
 
 
 def set_data(call: Call, input: Any, name: str, value: Any) -> None:
-    """x.data = value, as a layer masks its own weights: of the same shape."""
-    if name != "data" or not isinstance(input, Tensor) or not isinstance(value, Tensor):
-        raise Unmodelled(f"assignment to {name}")
-    if input.ndim != value.ndim:
-        raise Unmodelled("another rank is assigned to a tensor's data")
-    for mine, theirs in zip(input.shape, value.shape, strict=True):
-        same_number(call, theirs, mine, Code.JOIN, "what is assigned has the shape of the tensor")
+    """x.data = value, as a layer masks its own weights: a tensor of the same shape."""
+    if name != "data" or _shape(input) != _shape(value):
+        raise Unmodelled(f"assignment of another shape to {name}")
+
+
+def _shape(value: Any) -> tuple[Dim, ...]:
+    if not isinstance(value, Tensor):
+        raise Unmodelled(f"assignment of {type(value).__name__}")
+    return value.shape
 
 
 def _masked(call: Call, input: Tensor, mask: Tensor, value: Any) -> None:

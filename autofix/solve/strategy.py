@@ -36,7 +36,7 @@ def fewest(request: Request) -> Solution:
     most = MOST_INSERTS if rounded is None else ROUND_COUNTS + MOST_LEFT_OUT
     inserted = _with_inserts(request, found, most) if request.original.complete else None
     if rounded is not None and (inserted is None or len(inserted.changes.each_insert()) > ROUND_COUNTS):
-        inserted = rounded
+        inserted = replace(rounded, optimal=True)  # a smaller one would have no insert at all
     if inserted is None:
         raise refusal(found, request)
     notes = (static_proof(found), *inserted.notes)
