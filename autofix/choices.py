@@ -20,9 +20,9 @@ from unittest.mock import patch
 import torch
 from torch import fx
 
+from autofix.arguments import UNKNOWN, row_of
 from autofix.conversion import CHOICE, converted
 from autofix.effects import Effect, watched
-from autofix.interpret import UNKNOWN, row_of
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces
 from autofix.program import Site

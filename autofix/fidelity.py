@@ -21,11 +21,11 @@ from torch.fx import _symbolic_trace
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 
+from autofix.arguments import UNKNOWN, references
 from autofix.capture import is_leaf
 from autofix.condition import Condition
-from autofix.findings import references
 from autofix.insertion import operands
-from autofix.interpret import UNKNOWN, Meaning
+from autofix.interpret import Meaning
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.ops.split import Pieces

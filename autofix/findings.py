@@ -12,6 +12,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix.analyse import Analysis, Mode, Piece
+from autofix.arguments import references
 from autofix.condition import LOOK, NEVER, Box, Condition, decide, indicator
 from autofix.curve import Curve
 from autofix.errors import CaptureError
@@ -21,7 +22,7 @@ from autofix.guard import one_line
 from autofix.interpret import Requirement
 from autofix.meta import raised
 from autofix.ops.base import Tensor
-from autofix.program import Program, Ref
+from autofix.program import Program
 from autofix.region import Region
 from autofix.size import BATCH, at, is_dim
 
@@ -319,20 +320,6 @@ def _first_input(program: Program, piece: Piece, site: int) -> int | None:
         if isinstance(value, tuple | list) and any(isinstance(item, Tensor) for item in value):
             return ref
     return None
-
-
-def references(value: Any) -> Iterator[int]:
-    """The sites an argument structure refers to."""
-    if isinstance(value, Ref):
-        yield value.site
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from references(item)
-    elif isinstance(value, slice):
-        yield from references((value.start, value.stop, value.step))
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from references(item)
 
 
 def spatial_sizes(value: Any, point: Mapping[int, int]) -> tuple[int, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
 
 from autofix import curve as curves
-from autofix import ops
+from autofix.arguments import UNKNOWN, contains_unknown, references, resolve, resolved, row_of
 from autofix.changes import Changes, Key, key_maker
 from autofix.condition import (
     ALWAYS,
@@ -36,19 +36,9 @@ from autofix.handlers import protected
 from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
-from autofix.program import Program, Ref, Site
+from autofix.program import Program, Site
 from autofix.region import region
 from autofix.size import Dim, Size
-
-
-class Unknown:
-    """The value of a site whose operator has no rule, and of everything computed from it."""
-
-    def __repr__(self) -> str:
-        return "?"
-
-
-UNKNOWN = Unknown()
 
 
 @dataclass(frozen=True)
@@ -305,7 +295,7 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
         args, kwargs = _inserted(insertion, run, args, kwargs)
     if site.kind == "output":
         return args[0]
-    if _contains_unknown(args) or _contains_unknown(kwargs):
+    if contains_unknown(args) or contains_unknown(kwargs):
         return UNKNOWN
     if isinstance(site.target, type) and is_dataclass(site.target):
         return dict(zip((field.name for field in fields(site.target)), args, strict=False)) | kwargs
@@ -323,27 +313,16 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
 
 def _folded(run: Interpreter, site: Site) -> Any:
     """A function of the model's own constants, really called: its result is the same at every input size."""
-    refs = [run.sites[ref.site] for ref in _refs((site.args, site.kwargs))]
+    refs = [run.sites[ref] for ref in references((site.args, site.kwargs))]
     if site.kind != "call_function" or any(source.kind != "get_attr" for source in refs):
         raise Unmodelled(f"{site.op_name} has no rule")
     actual = [source.kwargs.get("value") for source in run.sites]
     try:
         with torch.no_grad():
-            result = site.target(*_resolve(site.args, actual), **_resolve(site.kwargs, actual))
+            result = site.target(*resolve(site.args, actual), **resolve(site.kwargs, actual))
     except Exception as error:
         raise Unmodelled(f"{site.op_name} of constants raises {type(error).__name__}: {error}") from error
     return _constant(result)
-
-
-def _refs(value: Any) -> Iterator[Ref]:
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _refs(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _refs(item)
 
 
 def _inserted(
@@ -372,56 +351,8 @@ def _overridden(
     return bound.args[1:], bound.kwargs
 
 
-def resolved(site: Site, values: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a site, with earlier values in the place of references."""
-    return _resolve(site.args, values), _resolve(site.kwargs, values)
-
-
-def hyper_at(site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a site's rule, as the model has them."""
-    row = row_of(site)
-    assert row is not None
-    op, preset = row
-    layer = op.hyper(site.module) if site.module is not None else {}
-    return dict(op.signature.bind_partial(None, *args, **{**preset, **layer, **kwargs}).arguments)
-
-
-def row_of(site: Site) -> tuple[Op, Mapping[str, Any]] | None:
-    """The operator table's row for a site, with the arguments its target presets."""
-    if site.module is not None:
-        return ops.lookup_module(site.module)
-    return ops.lookup(site.target)
-
-
 def _constant(value: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
     return (Integers if whole else Tensor)(tuple(value.shape))
-
-
-def _resolve(value: Any, values: Sequence[Any]) -> Any:
-    kind = type(value)
-    if kind is Ref:
-        return values[value.site]
-    if kind is tuple:
-        return tuple([_resolve(item, values) for item in value])
-    if kind is list:
-        return [_resolve(item, values) for item in value]
-    if kind is dict:
-        return {key: _resolve(item, values) for key, item in value.items()}
-    if kind is slice:
-        return slice(
-            _resolve(value.start, values), _resolve(value.stop, values), _resolve(value.step, values)
-        )
-    if isinstance(value, tuple):
-        return kind(*[_resolve(item, values) for item in value])
-    return value
-
-
-def _contains_unknown(value: Any) -> bool:
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, tuple | list):
-        return any(_contains_unknown(item) for item in value)
-    return isinstance(value, dict) and any(_contains_unknown(item) for item in value.values())

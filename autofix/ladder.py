@@ -9,14 +9,14 @@ from typing import Final
 
 from torch import nn
 
-from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
+from autofix.agreement import TRIED, any_working, difference
+from autofix.analyse import Analysis, Follow, Piece, analyse, everything, follow_program
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
 from autofix.choices import Choices
 from autofix.condition import NEVER, Box, Condition
 from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code
-from autofix.fidelity import follows
 from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined, with_integers
 from autofix.interpret import Interpreter, Meaning, Requirement
@@ -28,7 +28,6 @@ from autofix.size import BATCH
 from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
-TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
 NO_LAYOUTS: Final[Mapping[int, frozenset[int]]] = {}
 
 
@@ -220,7 +219,7 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
         check_fits(model, analysis)
         known = with_integers(analysis.evaluating.pieces[0].program, inputs)
         return (captured, analysis) if known == inputs else _climb(model, known, False)
-    if _any_working(analysis.evaluating, analysis.inputs) is None:
+    if any_working(analysis.evaluating, analysis.inputs) is None:
         image = _image_that_runs(model, inputs)
         return (captured, analysis) if image is None else _climb(model, image, False)
     return captured, analysis
@@ -322,50 +321,3 @@ def _agreeing(
     if why_not is not None:
         raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
     return followed, analysis
-
-
-def difference(analysis: Analysis) -> str | None:
-    """Where a trace and the model's own run differ, at a size that should work; None where they agree."""
-    for mode in analysis.modes:
-        if mode.training and mode.pieces[0].program is analysis.evaluating.pieces[0].program:
-            continue
-        found = _difference_in(mode, analysis.inputs)
-        if found is not None:
-            return found
-    return None
-
-
-def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
-    count = range(len(inputs.axes))
-    points = [{BATCH: 2, **dict.fromkeys(count, size)} for size in TRIED]
-    working = next((point for point in points if bool(mode.accepts(point))), None)
-    if working is None:
-        working = _any_working(mode, inputs)
-    if working is not None:
-        piece = mode.piece_at(working)
-        if piece is None or piece.meaning.unmodelled:
-            return None
-        return follows(piece.program, piece.meaning, working, mode.training)
-    mode.pieces[0].program.root.train(mode.training)
-    for point in points[:4]:
-        piece = mode.piece_at(point)
-        if piece is None or _refuses_values(mode, piece, point):
-            continue
-        if raised(mode.pieces[0].program.root, inputs, point) is None:
-            return f"the model works at {point[0]}, its trace does not"
-    return None
-
-
-def _refuses_values(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
-    """Whether an empty tensor or an index is refused, which the meta device, without values, may let pass."""
-    required = mode.required(piece, silent=False)
-    return any(r.code in (Code.EMPTY, Code.INDEX) and not bool(r.condition.at(point)) for r in required)
-
-
-def _any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
-    import numpy as np
-
-    sizes = np.arange(1, 1025)
-    point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(inputs.axes)), sizes)}
-    good = np.flatnonzero(np.broadcast_to(mode.accepts(point), sizes.shape))
-    return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), int(good[0]) + 1)} if len(good) else None

@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 from torch import fx
 
-from autofix.findings import references
+from autofix.arguments import references
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import words
 from autofix.program import Program

@@ -12,12 +12,12 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from autofix.arguments import row_of
 from autofix.capture import Fact, Recording
 from autofix.changes import Changes, key_maker
 from autofix.errors import CaptureError
 from autofix.functional import as_function
 from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
-from autofix.interpret import row_of
 from autofix.meta import copied
 from autofix.program import Site
 from autofix.source.attributes import set_knob

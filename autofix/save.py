@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from autofix.arguments import references
 from autofix.errors import AutofixError, UsageError
-from autofix.findings import references
 from autofix.insertion import operands
 from autofix.made import Made, made_of
 from autofix.manifest import make_manifest

@@ -9,11 +9,12 @@ from typing import Any
 from torch import nn
 
 from autofix.analyse import Piece
+from autofix.arguments import hyper_at, references, resolved, row_of
 from autofix.capture import capture_plain
 from autofix.errors import UsageError
-from autofix.findings import references, spatial_sizes
+from autofix.findings import spatial_sizes
 from autofix.inputs import input_shapes
-from autofix.interpret import Requirement, hyper_at, interpret, resolved, row_of
+from autofix.interpret import Requirement, interpret
 from autofix.meta import to_meta
 from autofix.ops.base import Tensor
 from autofix.program import AXIS_NAMES, Program

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from autofix.arguments import row_of
 from autofix.capture import Fact, Tracer
 from autofix.choices import Apart, Choices, may_run_anyway
 from autofix.condition import Condition, equal
 from autofix.frames import users_frames
 from autofix.handlers import protected
-from autofix.interpret import Interpreter, OneSided, TorchRaises, row_of
+from autofix.interpret import Interpreter, OneSided, TorchRaises
 from autofix.meta import restored
 from autofix.ops.base import Tensor
 from autofix.patches import python_on_symbols

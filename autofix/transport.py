@@ -19,9 +19,9 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from autofix.arguments import UNKNOWN
 from autofix.branching import Around, Branch, forward_of, subclass
 from autofix.errors import UsageError
-from autofix.interpret import UNKNOWN
 from autofix.program import InputShapes
 from autofix.repair import Fix
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autofix.findings import references, spatial_sizes
+from autofix.arguments import references
+from autofix.findings import spatial_sizes
 from autofix.report.wording import extent
 from autofix.size import BATCH
 

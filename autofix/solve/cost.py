@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from autofix.interpret import Meaning, hyper_at, resolved, row_of
+from autofix.arguments import hyper_at, resolved, row_of
+from autofix.interpret import Meaning
 from autofix.ops.base import Tensor
 from autofix.program import Program
 from autofix.size import product

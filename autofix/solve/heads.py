@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autofix.analyse import Analysis, Piece
+from autofix.arguments import references
 from autofix.condition import Box, Condition
-from autofix.findings import references
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, Dim, Joint, Size, axes
 

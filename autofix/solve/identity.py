@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from autofix.analyse import Mode, Piece
+from autofix.arguments import resolved
 from autofix.changes import Key, program_keys
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp, operands
-from autofix.interpret import resolved
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, at
 from autofix.solve.request import Request

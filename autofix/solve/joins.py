@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from autofix.analyse import Piece
+from autofix.arguments import references
 from autofix.fault import Code
-from autofix.findings import references
 from autofix.program import Program
 from autofix.size import Dim, Size
 

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from autofix.analyse import Piece
+from autofix.arguments import UNKNOWN, hyper_at, resolved, row_of
 from autofix.changes import Key, program_keys
 from autofix.errors import UsageError
-from autofix.interpret import UNKNOWN, hyper_at, resolved, row_of
 from autofix.ops.base import Knob, Tensor
 from autofix.program import Program, Site
 

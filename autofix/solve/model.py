@@ -213,7 +213,7 @@ class _Reader(Interpreter):
 
 
 def _first_tensor(site: Site, values: Sequence[Any]) -> Tensor | None:
-    from autofix.findings import references
+    from autofix.arguments import references
 
     found = (values[index] for index in references((site.args, site.kwargs)))
     return next((value for value in found if isinstance(value, Tensor)), None)

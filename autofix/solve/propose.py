@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from autofix.analyse import Analysis, Mode, Piece, smallest
+from autofix.arguments import references, resolved, row_of
 from autofix.changes import Changes, Key, program_keys
 from autofix.fault import Code
-from autofix.findings import Failure, references
+from autofix.findings import Failure
 from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp, operands
-from autofix.interpret import resolved, row_of
 from autofix.ops.base import Tensor
 from autofix.program import Site
 from autofix.region import Region, horizon

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from autofix.analyse import Piece
+from autofix.arguments import references
 from autofix.changes import Key
-from autofix.findings import decided, references
+from autofix.findings import decided
 from autofix.solve.edits import all_groups
 from autofix.solve.knobs import Group
 from autofix.solve.request import Request, Solution

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from autofix.arguments import references, row_of
 from autofix.changes import Changes, Key, Setting, program_keys
 from autofix.condition import Condition
 from autofix.fault import Code
-from autofix.findings import references
-from autofix.interpret import Interpreter, row_of
+from autofix.interpret import Interpreter
 from autofix.ops.base import Stopped, Tensor
 from autofix.program import Ref, Site
 from autofix.size import at

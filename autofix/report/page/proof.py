@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autofix.analyse import Piece
+from autofix.arguments import references
 from autofix.certificate import Axis, Certificate, Span
 from autofix.change import Insert
 from autofix.fault import Code
-from autofix.findings import references
 from autofix.ops.base import Tensor
 from autofix.program import Site
 from autofix.repair import Fix

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autofix.analyse import Analysis, Mode, Piece
+from autofix.arguments import references
 from autofix.fault import Code
-from autofix.findings import references
 from autofix.interpret import Requirement
 from autofix.ops.base import Tensor
 from autofix.program import Site

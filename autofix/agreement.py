@@ -1,0 +1,63 @@
+"""Does a trace agree with the model's own run, at a size that should work?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from autofix.analyse import Analysis, Mode, Piece
+from autofix.fault import Code
+from autofix.fidelity import follows
+from autofix.meta import raised
+from autofix.program import InputShapes
+from autofix.size import BATCH
+
+TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
+
+
+def difference(analysis: Analysis) -> str | None:
+    """Where a trace and the model's own run differ, at a size that should work; None where they agree."""
+    for mode in analysis.modes:
+        if mode.training and mode.pieces[0].program is analysis.evaluating.pieces[0].program:
+            continue
+        found = _difference_in(mode, analysis.inputs)
+        if found is not None:
+            return found
+    return None
+
+
+def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
+    count = range(len(inputs.axes))
+    points = [{BATCH: 2, **dict.fromkeys(count, size)} for size in TRIED]
+    working = next((point for point in points if bool(mode.accepts(point))), None)
+    if working is None:
+        working = any_working(mode, inputs)
+    if working is not None:
+        piece = mode.piece_at(working)
+        if piece is None or piece.meaning.unmodelled:
+            return None
+        return follows(piece.program, piece.meaning, working, mode.training)
+    mode.pieces[0].program.root.train(mode.training)
+    for point in points[:4]:
+        piece = mode.piece_at(point)
+        if piece is None or _refuses_values(mode, piece, point):
+            continue
+        if raised(mode.pieces[0].program.root, inputs, point) is None:
+            return f"the model works at {point[0]}, its trace does not"
+    return None
+
+
+def _refuses_values(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
+    """Whether an empty tensor or an index is refused, which the meta device, without values, may let pass."""
+    required = mode.required(piece, silent=False)
+    return any(r.code in (Code.EMPTY, Code.INDEX) and not bool(r.condition.at(point)) for r in required)
+
+
+def any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
+    """A size that is accepted, the same along all axes; None where there is none near."""
+    sizes = np.arange(1, 1025)
+    point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(inputs.axes)), sizes)}
+    good = np.flatnonzero(np.broadcast_to(mode.accepts(point), sizes.shape))
+    return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), int(good[0]) + 1)} if len(good) else None
