@@ -51,17 +51,22 @@ def _around(hook: Any) -> Iterator[Any]:
 
 
 def _rebound(hook: Any, memo: dict[int, Any], apart: bool) -> Any:
-    def seen(value: Any) -> Any:
-        if isinstance(value, FunctionType):
-            return _rebound(value, memo, apart)
-        ours = id(value) in memo or (apart and type(value) in (list, dict))
-        return copy.deepcopy(value, memo) if ours else value
-
     values = list(_around(hook))
-    if not isinstance(hook, FunctionType) or len(values) < len(hook.__closure__ or ()):
+    if not isinstance(hook, FunctionType) or not values or len(values) < len(hook.__closure__ or ()):
         return hook
-    cells = tuple(CellType(seen(value)) for value in values)
-    result = FunctionType(hook.__code__, hook.__globals__, hook.__name__, hook.__defaults__, cells)
-    result.__dict__.update(hook.__dict__)
-    result.__kwdefaults__, result.__module__ = hook.__kwdefaults__, hook.__module__
-    return result if cells else hook
+    if id(hook) not in memo:
+        cells = tuple(CellType() for _ in values)
+        result = FunctionType(hook.__code__, hook.__globals__, hook.__name__, hook.__defaults__, cells)
+        result.__dict__.update(hook.__dict__)
+        result.__kwdefaults__, result.__module__ = hook.__kwdefaults__, hook.__module__
+        memo[id(hook)] = result  # it may close over itself
+        for cell, value in zip(cells, values, strict=True):
+            cell.cell_contents = _seen(value, memo, apart)
+    return memo[id(hook)]
+
+
+def _seen(value: Any, memo: dict[int, Any], apart: bool) -> Any:
+    if isinstance(value, FunctionType):
+        return _rebound(value, memo, apart)
+    ours = id(value) in memo or (apart and type(value) in (list, dict))
+    return copy.deepcopy(value, memo) if ours else value

@@ -364,7 +364,11 @@ class FillsADict(nn.Module):
         super().__init__()
         self.down, self.up, self.kept = nn.Conv2d(3, 4, 2, 2), nn.Upsample(scale_factor=2), {}
         self.first = nn.Conv2d(3, 3, 3, 1, 1)
-        self.first.register_forward_hook(lambda module, args, output: self.kept.update(first=output))
+
+        def keep(module: nn.Module, args: object, output: Tensor) -> None:
+            self.kept.update(first=output, by=keep)
+
+        self.first.register_forward_hook(keep)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.up(self.down(self.first(x))), self.kept["first"]], 1)
