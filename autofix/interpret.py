@@ -100,7 +100,9 @@ class Interpreter:
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
         self.unmodelled: dict[int, str] = {}
-        self.layouts: Mapping[int, frozenset[int]] = {}  # what is known of views before they are recorded
+        self.layouts: Mapping[
+            int, frozenset[int] | None
+        ] = {}  # what is known of views before they are recorded
         self._alive: dict[int, Curve] = {}
         self._looked_at = 0  # requirements that are part of it
         self.site: Site
@@ -223,7 +225,7 @@ class Interpreter:
             curves.scale(curves.minimum(*pair), -1, 1).smallest(1, None) is None for pair in alive
         )
 
-    def apart(self) -> frozenset[int]:
+    def apart(self) -> frozenset[int] | None:
         return self.site.apart
 
     def times(self, dim: Dim, factor: Dim) -> int | None:

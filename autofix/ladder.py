@@ -20,7 +20,7 @@ from autofix.fault import Code
 from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined, with_integers
 from autofix.interpret import Interpreter, Meaning, Requirement
-from autofix.layout import apart, matters
+from autofix.layout import Layouts, apart, differing, matters
 from autofix.meta import raised, to_meta, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
@@ -28,7 +28,7 @@ from autofix.size import BATCH
 from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
-NO_LAYOUTS: Final[Mapping[int, frozenset[int]]] = {}
+NO_LAYOUTS: Final[Layouts] = {}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Followed:
         self,
         made: Callable[[], Interpreter],
         point: Mapping[int, int],
-        layouts: Mapping[int, frozenset[int]] = NO_LAYOUTS,
+        layouts: Layouts = NO_LAYOUTS,
     ) -> Piece:
         tried: list[Interpreter] = []
 
@@ -126,7 +126,10 @@ class Followed:
                 self.one_graph = self.one_graph and not reads.training
                 asks = not layouts and matters(program)
                 found = apart(program, point)[0] if asks else {}
-                mixed = asks and not _laid_out_alike(program, tried[-1].meaning(), point, found)
+                meaning = tried[-1].meaning()
+                mixed = asks and not _laid_out_alike(program, meaning, point, found)
+                if asks and not mixed:
+                    found |= dict.fromkeys(differing(program, found, meaning.conditions))
         except CaptureError:
             raise
         except Exception as error:
@@ -134,9 +137,9 @@ class Followed:
         if mixed:
             self.choices.apart.update(program.chosen)
             return self._piece(made, point)
-        if any(found.values()):
+        if any(gaps is None or gaps for gaps in found.values()):
             return self._piece(made, point, found)
-        return Piece(program, tried[-1].meaning(), point)
+        return Piece(program, meaning, point)
 
     def _refused(self, interpreter: Interpreter, point: Mapping[int, int], error: Exception) -> Piece:
         """The path of a size at which the trace ended, where the model itself refuses it too.
@@ -159,9 +162,7 @@ class Followed:
         return refused(interpreter, self.meta, self.inputs, f"{type(reason).__name__}: {reason}")
 
 
-def _laid_out_alike(
-    program: Program, meaning: Meaning, point: Mapping[int, int], found: Mapping[int, frozenset[int]]
-) -> bool:
+def _laid_out_alike(program: Program, meaning: Meaning, point: Mapping[int, int], found: Layouts) -> bool:
     """Whether views are given the same, whichever of two tensors is chosen before them."""
     sides = {_sides(program, meaning, point)}
     for size in range(1, 300):

@@ -7,7 +7,7 @@ run on the meta device shows it; what it means for the sizes is for the rule of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
@@ -16,6 +16,7 @@ import torch
 from torch import fx
 
 from autofix.arguments import references
+from autofix.condition import Condition
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import words
 from autofix.program import Program
@@ -29,7 +30,11 @@ MOVES: Final = frozenset(
     )
 )
 LOOKED_AT: Final = (224, 64, 33, 299, 12)  # sizes at which a model is likely to work
+CUTS: Final = frozenset(words("getitem narrow split chunk tensor_split unfold"))
+CUT_AT: Final = (64, 95, 32, 225)  # other sizes, odd and even, along which slices may cut or not
 COPIES: Final = frozenset(("contiguous", "Linear", "linear", "matmul", "bmm", "empty", "zeros", "ones"))
+
+Layouts = dict[int, "frozenset[int] | None"]  # of views, by site: `Site.apart`
 
 
 def matters(program: Program) -> bool:
@@ -48,21 +53,39 @@ def laid_out(program: Program) -> Program:
     """The program of any size, with what its views are given; itself where nothing is rearranged."""
     if not matters(program):
         return program
-    found: dict[int, frozenset[int]] = {}
+    found: Layouts = {}
     for size in LOOKED_AT:
         seen, whole = apart(program, dict.fromkeys(range(len(program.inputs.axes)), size) | {BATCH: 2})
         found = seen | found
         if whole:
             break
+    found |= dict.fromkeys(differing(program, found))
     sites = tuple(replace(site, apart=found.get(site.index, site.apart)) for site in program.sites)
     return replace(program, sites=sites)
 
 
-def apart(program: Program, point: Mapping[int, int]) -> tuple[dict[int, frozenset[int]], bool]:
-    """What views are given in a run at one size, as `Site.apart` says it; and whether the run ended well."""
+def differing(program: Program, found: Layouts, conditions: Iterable[Condition] = ()) -> set[int]:
+    """Views that are given another layout at another size: a slice cuts something off there, or nothing.
+
+    conditions: of the path that the program records
+    """
+    result: set[int] = set()
+    for size in CUT_AT if any(site.op_name in CUTS for site in program.sites) else ():
+        point = {axis: size + 5 * axis for axis in range(len(program.inputs.axes))} | {BATCH: 2}
+        if all(bool(condition.at(point)) for condition in conditions):
+            seen, _ = apart(program, point, single=False)
+            result |= {site for site in seen if site in found and seen[site] != found[site]}
+    return result
+
+
+def apart(program: Program, point: Mapping[int, int], single: bool = True) -> tuple[Layouts, bool]:
+    """What views are given in a run at one size, as `Site.apart` says it; and whether the run ended well.
+
+    single: tensors with a dimension of one element too, which may lie anywhere
+    """
     sizes = tuple(point[axis] for axis in range(len(program.inputs.axes)))
     inputs = meta_inputs(program.inputs.concrete(sizes, point[BATCH]), program.inputs.integer)
-    run = _Run(program)
+    run = _Run(program, single)
     try:
         with undisturbed(program.root):
             run.run(*inputs)
@@ -74,15 +97,17 @@ def apart(program: Program, point: Mapping[int, int]) -> tuple[dict[int, frozens
 class _Run(fx.Interpreter):
     """Runs a graph and looks at what views are given."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, single: bool) -> None:
         super().__init__(program.root, graph=program.graph)
+        self.single = single
         self.index = {node: index for index, node in enumerate(program.graph.nodes)}
-        self.found: dict[int, frozenset[int]] = {}
+        self.found: Layouts = {}
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op == "call_method" and n.target in VIEWS:
             (tensor, *_), _ = self.fetch_args_kwargs_from_env(n)
-            self.found[self.index[n]] = frozenset(_gaps(tensor))
+            if self.single or 1 not in tensor.shape:
+                self.found[self.index[n]] = frozenset(_gaps(tensor))
         return super().run_node(n)
 
 

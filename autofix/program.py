@@ -60,7 +60,8 @@ class Site:
     kind:   fx's: placeholder, get_attr, call_module, call_function, call_method, output
     args, kwargs: constants and `Ref`s, nested in tuples, lists, dicts and slices
     trains: whether the module here is in training mode when the model is
-    apart:  of a view, the positions at which its input is not one stretch of memory with what is before
+    apart:  of a view, the positions at which its input is not one stretch of memory with what is before;
+            None where that differs from size to size
     under:  conditions, with the truth of each under which the model itself would make this call
     """
 
@@ -73,7 +74,7 @@ class Site:
     module: nn.Module | None = None
     trains: bool = True
     place: Place | None = field(default=None, compare=False)
-    apart: frozenset[int] = frozenset()
+    apart: frozenset[int] | None = frozenset()
     under: tuple[tuple[Ref, bool], ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -387,3 +388,35 @@ def test_a_hook_that_closes_over_the_model(ran: bool) -> None:
     x = torch.randn(1, 3, 7, 9)
     assert fix.proved
     assert torch.equal(fix.model(x), fix.graph_module(x))
+
+
+class CropsAndViews(nn.Module):
+    """Cropped to the skip's size, which cuts something off at odd sizes only; then a view."""
+
+    def __init__(self, branches: bool, copies: bool) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(2, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 2, 2)
+        self.branches, self.copies = branches, copies
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.up(self.down(x))
+        if self.branches and x.shape[2] > 500:
+            y = y + 1
+        y = y[:, :, : x.shape[2], : x.shape[3]]
+        return y.reshape(y.size(0), 4, -1) if self.copies else y.view(y.size(0), 4, -1)
+
+
+@pytest.mark.parametrize("branches", [False, True])
+def test_a_view_of_what_is_cropped_at_some_sizes(branches: bool) -> None:
+    model = CropsAndViews(branches, copies=False)
+    report = check_model(model)
+    for size in itertools.product((1, 2, 7, 8, 31, 32, 33, 96), repeat=2):
+        try:
+            model(torch.randn(2, 2, *size))
+            runs = True
+        except RuntimeError:
+            runs = False
+        assert report.accepts(*size) == runs, size
+    assert not report.proved
+    assert "reshape would copy" in report.unmodelled[0]
+    assert check_model(CropsAndViews(branches, copies=True)).proved or branches
