@@ -7,7 +7,7 @@ run on the meta device shows it; what it means for the sizes is for the rule of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
@@ -19,7 +19,7 @@ from autofix.arguments import references
 from autofix.condition import Condition
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import words
-from autofix.program import Program
+from autofix.program import Program, Site
 from autofix.size import BATCH
 
 VIEWS: Final = frozenset(("view", "view_as"))
@@ -30,7 +30,7 @@ MOVES: Final = frozenset(
     )
 )
 LOOKED_AT: Final = (224, 64, 33, 299, 12)  # sizes at which a model is likely to work
-CUTS: Final = frozenset(words("getitem narrow split chunk tensor_split unfold"))
+DIM: Final = {"getitem": 0, "narrow": 1, "split": 2, "chunk": 2, "tensor_split": 2, "unfold": 1}
 CUT_AT: Final = (64, 95, 32, 225)  # other sizes, odd and even, along which slices may cut or not
 COPIES: Final = frozenset(("contiguous", "Linear", "linear", "matmul", "bmm", "empty", "zeros", "ones"))
 
@@ -39,14 +39,27 @@ Layouts = dict[int, "frozenset[int] | None"]  # of views, by site: `Site.apart`
 
 def matters(program: Program) -> bool:
     """Whether some view may be given a tensor that something before it has rearranged."""
+    return _reaches_a_view(program, lambda site: site.op_name in MOVES)
+
+
+def _reaches_a_view(program: Program, moves: Callable[[Site], bool]) -> bool:
     moved: set[int] = set()
     for site in program.sites:
         sources = [ref for ref in references((site.args, site.kwargs)) if ref in moved]
         if site.kind == "call_method" and site.target in VIEWS and sources:
             return True
-        if site.op_name in MOVES or (sources and site.op_name not in COPIES):
+        if moves(site) or (sources and site.op_name not in COPIES):
             moved.add(site.index)
     return False
+
+
+def _cuts(site: Site) -> bool:
+    """Whether a call may cut something off along a spatial axis."""
+    if site.op_name == "getitem":
+        index = site.args[1] if isinstance(site.args[1], tuple) else ()
+        return any(isinstance(part, slice) for part in (index if ... in index else index[2:]))
+    along = site.kwargs.get("dim", site.args[DIM[site.op_name]] if len(site.args) > DIM[site.op_name] else 0)
+    return along not in (0, 1)
 
 
 def laid_out(program: Program) -> Program:
@@ -70,7 +83,8 @@ def differing(program: Program, found: Layouts, conditions: Iterable[Condition] 
     conditions: of the path that the program records
     """
     result: set[int] = set()
-    for size in CUT_AT if any(site.op_name in CUTS for site in program.sites) else ():
+    cut = _reaches_a_view(program, lambda site: site.op_name in DIM and _cuts(site))
+    for size in CUT_AT if cut else ():
         point = {axis: size + 5 * axis for axis in range(len(program.inputs.axes))} | {BATCH: 2}
         if all(bool(condition.at(point)) for condition in conditions):
             seen, _ = apart(program, point, single=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import random
 import re
 from collections import OrderedDict
@@ -207,8 +208,8 @@ def _spaces(module: nn.Module) -> list[Any]:
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
     """Whether two dicts hold the very same objects, in the same order."""
-    pairs = zip(now.items(), before.items(), strict=False)
-    return len(now) == len(before) and all(a is b and x is y for (a, x), (b, y) in pairs)
+    same = len(now) == len(before) and all(map(operator.is_, now.values(), before.values()))
+    return same and (not now or list(now) == list(before))
 
 
 def raised(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> Exception | None:
