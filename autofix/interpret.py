@@ -36,7 +36,7 @@ from autofix.handlers import protected
 from autofix.insertion import CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
-from autofix.program import Program, Site
+from autofix.program import Gaps, Program, Site
 from autofix.region import region
 from autofix.size import Dim, Size
 
@@ -225,7 +225,7 @@ class Interpreter:
             curves.scale(curves.minimum(*pair), -1, 1).smallest(1, None) is None for pair in alive
         )
 
-    def apart(self) -> frozenset[int] | None:
+    def apart(self) -> Gaps:
         return self.site.apart
 
     def times(self, dim: Dim, factor: Dim) -> int | None:

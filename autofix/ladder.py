@@ -20,15 +20,15 @@ from autofix.fault import Code
 from autofix.handlers import catches
 from autofix.inputs import as_images, input_shapes, refined, with_integers
 from autofix.interpret import Interpreter, Meaning, Requirement
-from autofix.layout import Layouts, apart, differing, matters
+from autofix.layout import Layouts, apart, matters, with_others
 from autofix.meta import raised, to_meta, undisturbed
 from autofix.ops.base import Tensor
-from autofix.program import InputShapes, Program
+from autofix.program import Gaps, InputShapes, Program
 from autofix.size import BATCH
 from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
-NO_LAYOUTS: Final[Layouts] = {}
+NO_LAYOUTS: Final[Mapping[int, Gaps]] = {}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Followed:
         self,
         made: Callable[[], Interpreter],
         point: Mapping[int, int],
-        layouts: Layouts = NO_LAYOUTS,
+        layouts: Mapping[int, Gaps] = NO_LAYOUTS,
     ) -> Piece:
         tried: list[Interpreter] = []
 
@@ -128,8 +128,7 @@ class Followed:
                 found = apart(program, point)[0] if asks else {}
                 meaning = tried[-1].meaning()
                 mixed = asks and not _laid_out_alike(program, meaning, point, found)
-                if asks and not mixed:
-                    found |= dict.fromkeys(differing(program, found, meaning.conditions))
+                gaps = with_others(program, found, meaning.conditions) if asks and not mixed else {}
         except CaptureError:
             raise
         except Exception as error:
@@ -137,8 +136,8 @@ class Followed:
         if mixed:
             self.choices.apart.update(program.chosen)
             return self._piece(made, point)
-        if any(gaps is None or gaps for gaps in found.values()):
-            return self._piece(made, point, found)
+        if any(positions for one in gaps.values() for positions in one):
+            return self._piece(made, point, gaps)
         return Piece(program, meaning, point)
 
     def _refused(self, interpreter: Interpreter, point: Mapping[int, int], error: Exception) -> Piece:

@@ -19,7 +19,7 @@ from autofix.arguments import references
 from autofix.condition import Condition
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import words
-from autofix.program import Program, Site
+from autofix.program import Gaps, Program, Site
 from autofix.size import BATCH
 
 VIEWS: Final = frozenset(("view", "view_as"))
@@ -34,7 +34,7 @@ DIM: Final = {"getitem": 0, "narrow": 1, "split": 2, "chunk": 2, "tensor_split":
 CUT_AT: Final = (64, 95, 32, 225)  # other sizes, odd and even, along which slices may cut or not
 COPIES: Final = frozenset(("contiguous", "Linear", "linear", "matmul", "bmm", "empty", "zeros", "ones"))
 
-Layouts = dict[int, "frozenset[int] | None"]  # of views, by site: `Site.apart`
+Layouts = dict[int, frozenset[int]]  # of views in one run, by site: positions at which their input is apart
 
 
 def matters(program: Program) -> bool:
@@ -72,28 +72,29 @@ def laid_out(program: Program) -> Program:
         found = seen | found
         if whole:
             break
-    found |= dict.fromkeys(differing(program, found))
-    sites = tuple(replace(site, apart=found.get(site.index, site.apart)) for site in program.sites)
+    gaps = with_others(program, found)
+    sites = tuple(replace(site, apart=gaps.get(site.index, site.apart)) for site in program.sites)
     return replace(program, sites=sites)
 
 
-def differing(program: Program, found: Layouts, conditions: Iterable[Condition] = ()) -> set[int]:
-    """Views that are given another layout at another size: a slice cuts something off there, or nothing.
+def with_others(program: Program, found: Layouts, conditions: Iterable[Condition] = ()) -> dict[int, Gaps]:
+    """What views are given at further sizes too, at which a slice before them may cut off more, or nothing.
 
     conditions: of the path that the program records
     """
-    result: set[int] = set()
+    always, ever = dict(found), dict(found)
     cut = _reaches_a_view(program, lambda site: site.op_name in DIM and _cuts(site))
     for size in CUT_AT if cut else ():
         point = {axis: size + 5 * axis for axis in range(len(program.inputs.axes))} | {BATCH: 2}
         if all(bool(condition.at(point)) for condition in conditions):
-            seen, _ = apart(program, point, single=False)
-            result |= {site for site in seen if site in found and seen[site] != found[site]}
-    return result
+            for site, gaps in apart(program, point, single=False)[0].items():
+                always[site] = always.get(site, gaps) & gaps
+                ever[site] = ever.get(site, gaps) | gaps
+    return {site: Gaps(always[site], ever[site] - always[site]) for site in ever}
 
 
 def apart(program: Program, point: Mapping[int, int], single: bool = True) -> tuple[Layouts, bool]:
-    """What views are given in a run at one size, as `Site.apart` says it; and whether the run ended well.
+    """What views are given in a run at one size, and whether the run ended well.
 
     single: tensors with a dimension of one element too, which may lie anywhere
     """

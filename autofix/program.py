@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from types import CodeType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from torch import fx, nn
 
@@ -52,6 +52,16 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None
     return tuple(code.co_positions())
 
 
+class Gaps(NamedTuple):
+    """Positions of dimensions, at every size that was looked at or at some of them."""
+
+    always: frozenset[int] = frozenset()
+    sometimes: frozenset[int] = frozenset()
+
+
+NO_GAPS: Final = Gaps()
+
+
 @dataclass(frozen=True)
 class Site:
     """One call in the graph.
@@ -60,8 +70,7 @@ class Site:
     kind:   fx's: placeholder, get_attr, call_module, call_function, call_method, output
     args, kwargs: constants and `Ref`s, nested in tuples, lists, dicts and slices
     trains: whether the module here is in training mode when the model is
-    apart:  of a view, the positions at which its input is not one stretch of memory with what is before;
-            None where that differs from size to size
+    apart:  of a view, the positions at which its input is not one stretch of memory with what is before
     under:  conditions, with the truth of each under which the model itself would make this call
     """
 
@@ -74,7 +83,7 @@ class Site:
     module: nn.Module | None = None
     trains: bool = True
     place: Place | None = field(default=None, compare=False)
-    apart: frozenset[int] | None = frozenset()
+    apart: Gaps = NO_GAPS
     under: tuple[tuple[Ref, bool], ...] = ()
 
     @property

@@ -21,6 +21,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from autofix.condition import Condition, equal
 from autofix.fault import Code
+from autofix.program import Gaps
 from autofix.size import Dim, identical, product
 
 
@@ -63,8 +64,8 @@ class Call(Protocol):
     def training(self) -> bool:
         """Whether the module at this site is ever in training mode."""
 
-    def apart(self) -> frozenset[int] | None:
-        """Where this view's input is not one stretch of memory, if that is known: see `autofix.layout`."""
+    def apart(self) -> Gaps:
+        """Where the input of this view is not one stretch of memory: see `autofix.layout`."""
 
     def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
         """`then` where the condition holds, `otherwise` where it does not."""

@@ -68,12 +68,14 @@ def view_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
 def _keep_layout(call: Call, shape: Sequence[Dim], asked: Sequence[Dim]) -> None:
     """Require a cut in the view wherever memory has one, unless there is no element."""
     heads, apart = [*(asked[:end] for end, _ in enumerate(asked)), asked], call.apart()
-    if apart is None:
-        raise Unmodelled("a slice before it cuts something off at some sizes only; reshape would copy")
-    for cut in sorted(apart):
+    for cut in sorted(apart.always | apart.sometimes):
         sides = [cancel(call, head, shape[:cut]) for head in heads]
         sizes = [(product(left), product(right)) for left, right in sides]
         if not any(identical(*both) for both in sizes):
+            if cut in apart.sometimes:
+                raise Unmodelled(
+                    "a slice before it cuts something off at some sizes only; reshape would copy"
+                )
             fits = any_of([*(equal(*both) for both in sizes), equal(product(shape), 0)])
             call.require(fits, Code.LAYOUT, "view keeps apart what lies apart in memory; reshape copies")
 
