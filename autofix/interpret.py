@@ -100,9 +100,7 @@ class Interpreter:
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
         self.unmodelled: dict[int, str] = {}
-        self.layouts: Mapping[
-            int, frozenset[int] | None
-        ] = {}  # what is known of views before they are recorded
+        self.layouts: Mapping[int, Gaps] = {}  # of views that are not recorded yet
         self._alive: dict[int, Curve] = {}
         self._looked_at = 0  # requirements that are part of it
         self.site: Site
