@@ -12,6 +12,8 @@ from torch import nn
 
 def hooked(module: nn.Module) -> bool:
     """Whether the user's own code runs before or after a layer; torch's, as of weight norm, sets weights."""
+    if not module._forward_hooks and not module._forward_pre_hooks:
+        return False
     return any(not (getattr(hook, "__module__", None) or "").startswith("torch.") for hook in _hooks(module))
 
 
@@ -30,10 +32,9 @@ def rebind(model: nn.Module, memo: dict[int, Any], apart: bool) -> None:
     memo:  what deepcopy has copied, by identity
     apart: lists and dicts that are the user's own are copied too
     """
-    for module in model.modules():
-        for hooks in (module._forward_pre_hooks, module._forward_hooks):
-            for key, hook in hooks.items():
-                hooks[key] = _rebound(hook, memo, apart)
+    for hooks in (h for m in model.modules() for h in (m._forward_pre_hooks, m._forward_hooks) if h):
+        for key, hook in hooks.items():
+            hooks[key] = _rebound(hook, memo, apart)
 
 
 def _hooks(module: nn.Module) -> Iterator[Any]:

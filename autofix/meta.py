@@ -49,7 +49,9 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 
 
 _IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
-KEEPS: Final = (dict, list, OrderedDict)  # among these the hooks, which some models register as they run
+KEEPS: Final = frozenset(
+    (dict, list, OrderedDict)
+)  # among these the hooks, which some models register as they run
 CONSTANT: Final = "_tensor_constant"  # where fx keeps a tensor that forward makes
 NUMBER: Final = "_autofix_number"  # of a meta tensor without dimensions: what it is really
 
@@ -187,12 +189,16 @@ def restored(model: nn.Module, to: Attributes | None = None) -> Iterator[None]:
 
 def attributes(model: nn.Module) -> Attributes:
     """What the layers hold now, by reference."""
-    return [(space, space.copy()) for module in model.modules() for space in _spaces(module)]
+    spaces = (space for module in model.modules() for space in _spaces(module))
+    return [(space, space.copy() if space else None) for space in spaces]
 
 
 def _assign(attributes: Attributes) -> None:
     for space, content in attributes:
-        if isinstance(space, list):
+        if content is None:
+            if space:
+                space.clear()
+        elif isinstance(space, list):
             space[:] = content
         elif not _same(space, content):
             made = {name: value for name, value in space.items() if str(name).startswith(CONSTANT)}
@@ -202,8 +208,11 @@ def _assign(attributes: Attributes) -> None:
 
 def _spaces(module: nn.Module) -> list[Any]:
     """The attributes of a layer, its parameters and layers, its lists and dicts, and what its hooks keep."""
-    attributes = vars(module)
-    return [attributes, *(v for v in attributes.values() if type(v) in KEEPS), *kept(module)]
+    attributes = module.__dict__
+    found = [attributes, *[value for value in attributes.values() if type(value) in KEEPS]]
+    if module._forward_hooks or module._forward_pre_hooks:
+        found += kept(module)
+    return found
 
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
