@@ -141,6 +141,7 @@ def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:
         )
     changed = copied(fix.original)
     exec(compile(patch.paste, "<autofix>", "exec"), {"model": changed})
+    changed.load_state_dict(fix.model.state_dict())  # which may have been trained since
     return _accepted(patch, equal_outputs(changed, fix.model, inputs))
 
 

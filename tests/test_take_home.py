@@ -134,6 +134,14 @@ def test_a_model_without_source_gets_lines_to_paste(tmp_path: Path) -> None:
     assert autofix.check_model(fresh, min_input=3).ok
 
 
+def test_a_repair_that_was_trained_since_is_saved(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Conv2d(2, 2, 3))
+    fix = autofix.fix_model(model, min_input=3)
+    fix.model.train()(torch.randn(4, 1, 8, 8) + 3)
+    fix.model.eval()
+    assert [path.name for path in fix.save(tmp_path)] == ["sequential.autofix.txt", "sequential.autofix.json"]
+
+
 @pytest.mark.parametrize("recorded", [True, False])
 def test_from_python(folder: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool) -> None:
     """With `recording`, the constructor's call is edited; without, an attribute at the end of __init__."""
