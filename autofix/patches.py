@@ -39,6 +39,19 @@ def _constructor(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _method(name: str) -> Callable[..., Any]:
+    """A method of tensors that takes symbols: of a constant, torch's would ask a symbol for its number."""
+    method = getattr(torch.Tensor, name)
+
+    def call(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        symbol = _symbol_in([*args, *kwargs.values()])
+        if symbol is None:
+            return method(tensor, *args, **kwargs)
+        return symbol.tracer.create_proxy("call_method", name, (tensor, *args), kwargs)
+
+    return call
+
+
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The builtin, which becomes a node of the graph where it is given a symbol."""
 
@@ -115,6 +128,9 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
 )
 
 
+_METHODS = ("repeat", "expand", "view", "reshape", "tile", "new_zeros", "new_ones", "new_full", "new_empty")
+
+
 @contextmanager
 def python_on_symbols(meta: nn.Module) -> Iterator[None]:
     """Let min, max and int record what they do to symbols; trace into functions that plain fx does not."""
@@ -126,6 +142,8 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
         stack.enter_context(patch.object(builtins, "min", _recorded(min)))
         stack.enter_context(patch.object(builtins, "all", _folded(all, operator.and_)))
         stack.enter_context(patch.object(builtins, "any", _folded(any, operator.or_)))
+        for name in _METHODS:
+            stack.enter_context(patch.object(torch.Tensor, name, _method(name)))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))

@@ -420,3 +420,31 @@ def test_a_view_of_what_is_cropped_at_some_sizes(branches: bool) -> None:
     assert not report.proved
     assert "reshape would copy" in report.unmodelled[0]
     assert check_model(CropsAndViews(branches, copies=True)).proved or branches
+
+
+class RepeatsAConstant(nn.Module):
+    """PointNet's identity matrix, from numpy, and a token that is no parameter: one for each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc, self.token = nn.Conv1d(3, 9, 3), nn.Linear(9, 2), torch.ones(1, 9, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch = x.size(0)
+        eye = torch.from_numpy(np.eye(3, dtype=np.float32).flatten()).view(1, 9).repeat(batch, 1)
+        x = torch.cat([self.token.expand(batch, -1, -1), self.conv(x)], 2)
+        return self.fc(x.max(2)[0] + eye + self.token.new_zeros(batch, 9))
+
+
+def test_what_is_repeated_for_each_sample() -> None:
+    before = {name: getattr(torch.Tensor, name) for name in ("repeat", "expand", "new_zeros")}
+    report = check_model(RepeatsAConstant(), input_shape=(1, 3, "T"))
+    assert report.proved
+    assert [n for n in range(1, 8) if report.accepts(n)] == [3, 4, 5, 6, 7]
+    fix = fix_model(RepeatsAConstant(), min_input=1, input_shape=(1, 3, "T"))
+    assert fix.proved
+    for batch in (1, 3):
+        x = torch.randn(batch, 3, 2)
+        assert torch.equal(fix.model(x), fix.graph_module(x))
+    assert {name: getattr(torch.Tensor, name) for name in before} == before
+    assert not before.keys() & vars(torch.Tensor).keys()
