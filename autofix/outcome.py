@@ -175,6 +175,9 @@ class Report:
     @cached_property
     def working_sizes(self) -> str:
         """The accepted sizes in words, for all axes alike or one by one; train mode apart if it differs."""
+        return f"{self._sizes()} (at most: some call has no rule)" if self.unmodelled else self._sizes()
+
+    def _sizes(self) -> str:
         if not self.analysis.complete:
             return self._followed_sizes()
         evaluated, trained = (self._sizes_of(mode) for mode in self.analysis.modes)

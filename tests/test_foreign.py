@@ -419,6 +419,7 @@ def test_a_view_of_what_is_cropped_at_some_sizes(branches: bool) -> None:
         assert report.accepts(*size) == runs, size
     assert not report.proved
     assert "reshape would copy" in report.unmodelled[0]
+    assert "at most" in report.working_sizes
     assert check_model(CropsAndViews(branches, copies=True)).proved or branches
 
 

@@ -137,6 +137,10 @@ def test_a_fault_says(changes, line):
             {"minimum_input": (None,) * 3, "analysis": SimpleNamespace(complete=False)},
             "minimum   not known: not all of the model's paths were followed",
         ),
+        (
+            {"minimum_input": (None,) * 3, "unmodelled": ("roi_align",)},
+            "minimum   not known: some call has no rule",
+        ),
         ({"minimum_input": (8, None, 8)}, "minimum   8x?x8"),
     ],
 )

@@ -115,7 +115,7 @@ def facts(report: Report) -> Text:
         ("works at", report.working_sizes),
         (
             "minimum",
-            wording.minimum(report.minimum_input, report.analysis.complete and not report.unmodelled),
+            wording.minimum(report.minimum_input, report.analysis.complete, not report.unmodelled),
         ),
         ("", _batch_one(report)),
         ("known by", f"{report.capture}, {'proved' if report.proved else 'not proved'}"),

@@ -48,9 +48,14 @@ def extent(sizes: Sequence[int | None]) -> str:
     return "x".join("?" if size is None else str(size) for size in sizes)
 
 
-def minimum(sizes: Sequence[int | None], complete: bool) -> str:
-    """The sizes from which on every size works, in words; complete: every path of the model was followed."""
+def minimum(sizes: Sequence[int | None], complete: bool, modelled: bool = True) -> str:
+    """The sizes from which on every size works, in words.
+
+    complete: every path of the model was followed; modelled: every call has a rule
+    """
     if all(size is None for size in sizes):
+        if not modelled:
+            return "not known: some call has no rule"
         if not complete:
             return "not known: not all of the model's paths were followed"
         return "none: some larger size always fails"

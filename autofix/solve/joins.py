@@ -21,7 +21,7 @@ def kept_strides(piece: Piece) -> set[int]:
     for requirement in piece.meaning.requirements:
         if requirement.code is Code.JOIN and _same_rate(requirement.needs, requirement.gets):
             site = piece.program.sites[requirement.site]
-            branches = [_ancestors(piece.program, r) for r in references((site.args, site.kwargs))]
+            branches = [ancestors(piece.program, r) for r in references((site.args, site.kwargs))]
             if len(branches) > 1:
                 kept |= set[int]().union(*branches) - branches[0].intersection(*branches)
     return kept
@@ -35,7 +35,8 @@ def _rate(size: Size) -> Fraction:
     return Fraction(size.curve.rise, size.curve.period)
 
 
-def _ancestors(program: Program, site: int) -> set[int]:
+def ancestors(program: Program, site: int) -> set[int]:
+    """The sites that lead to a site, and itself."""
     found, queue = set[int](), [site]
     while queue:
         index = queue.pop()

@@ -18,6 +18,7 @@ from autofix.program import Site
 from autofix.region import Region, horizon
 from autofix.size import BATCH, Growth, at, axes
 from autofix.solve.identity import keeps
+from autofix.solve.joins import ancestors
 from autofix.solve.request import Request
 
 JOINS = (Code.JOIN, Code.BROADCAST)
@@ -86,7 +87,7 @@ def _joined_axis(site: Site, ndim: int) -> int:
 
 def _skip(piece: Piece, refs: list[int]) -> int:
     """Which operand is the skip: the one whose own branch has the fewest upsamplings; the first of equals."""
-    branches = [_ancestors(piece, ref) for ref in refs]
+    branches = [ancestors(piece.program, ref) for ref in refs]
     common = set.intersection(*branches)
     ups = [sum(_upsamples(piece.program.sites[i]) for i in branch - common) for branch in branches]
     return ups.index(min(ups))
@@ -102,17 +103,6 @@ def _upsamples(site: Site) -> bool:
         "pixel shuffle",
         "max unpool",
     )
-
-
-def _ancestors(piece: Piece, ref: int) -> set[int]:
-    found, queue = set[int](), [ref]
-    while queue:
-        index = queue.pop()
-        if index not in found:
-            found.add(index)
-            site = piece.program.sites[index]
-            queue += references((site.args, site.kwargs))
-    return found
 
 
 def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
