@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import oracle
 import pytest
 import torch
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from autofix import AutofixError, check_model, fix_model
 from autofix.analyse import Analysis, Mode
-from autofix.certificate import Axis, Certificate, NotProved, check
+from autofix.certificate import Axis, Certificate, NotProved, Poly, check
 from autofix.changes import Changes
 from autofix.condition import Box
 from autofix.examples.mri import BadCNN, StridedCNN
@@ -264,3 +266,51 @@ def test_random_networks_are_confirmed_often_enough() -> None:
         report = check_model(network.build(), input_shape=network.template)
         count += len(list(confirmed(report, where_proved(report.analysis, 32))))
     assert count >= 6
+
+
+PLANES = st.tuples(*[st.integers(-3, 6)] * 3)  # constant, and what each of two axes adds a turn
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(PLANES, PLANES)
+def test_a_quotient_that_is_proved_is_right_at_every_turn(
+    left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    """Axes differ: the one that is swapped, or left out, gives another quotient."""
+    a, b = (Poly({(): np.int64(c), (0,): np.int64(h), (1,): np.int64(w)}) for c, h, w in (left, right))
+    turns = list(itertools.product(range(6), repeat=2))
+    tops, bottoms = ([c + h * i + w * j for i, j in turns] for c, h, w in (left, right))
+    try:
+        quotient, rest = (a // b).terms, (a % b).terms
+    except NotProved:
+        return
+    assert all(bottom >= 1 for bottom in bottoms)
+    assert [top // bottom for top, bottom in zip(tops, bottoms, strict=True)] == [
+        int(quotient.get((), 0))
+    ] * 36
+    steps = [int(rest.get(power, 0)) for power in ((), (0,), (1,))]
+    found = [steps[0] + steps[1] * i + steps[2] * j for i, j in turns]
+    assert found == [top % bottom for top, bottom in pairs]
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "proved"),
+    [
+        ((0, 0, 0), (1, 2, 0), True),  # nothing, over n
+        ((1, 2, 3), (1, 2, 3), True),  # n over n
+        ((0, 2, 3), (1, 2, 3), True),  # one less
+        ((2, 4, 0), (1, 2, 0), True),
+        ((0, 0, 0), (0, 2, 0), False),  # over what is 0 at first
+        ((2, 3, 3), (1, 2, 3), False),  # the quotient changes from turn to turn
+        ((1, 3, 2), (1, 2, 3), False),  # the axes are exchanged
+    ],
+)
+def test_which_quotients_are_proved(top: tuple[int, ...], bottom: tuple[int, ...], proved: bool) -> None:
+    a, b = (Poly({(): np.int64(c), (0,): np.int64(h), (1,): np.int64(w)}) for c, h, w in (top, bottom))
+    try:
+        found = int((a // b).terms.get((), 0))
+    except NotProved:
+        assert not proved
+        return
+    assert proved
+    assert found == top[0] // bottom[0]
