@@ -284,10 +284,9 @@ def test_a_quotient_that_is_proved_is_right_at_every_turn(
         quotient, rest = (a // b).terms, (a % b).terms
     except NotProved:
         return
+    pairs = list(zip(tops, bottoms, strict=True))
     assert all(bottom >= 1 for bottom in bottoms)
-    assert [top // bottom for top, bottom in zip(tops, bottoms, strict=True)] == [
-        int(quotient.get((), 0))
-    ] * 36
+    assert {top // bottom for top, bottom in pairs} == {int(quotient.get((), 0))}
     steps = [int(rest.get(power, 0)) for power in ((), (0,), (1,))]
     found = [steps[0] + steps[1] * i + steps[2] * j for i, j in turns]
     assert found == [top % bottom for top, bottom in pairs]
