@@ -118,3 +118,21 @@ def test_a_period_that_is_too_long_is_refused() -> None:
         curve = curves.add(curve, curves.remainder(curves.line(), prime))
     with pytest.raises(CurveTooLong):
         curves.add(curve, curves.remainder(curves.line(), 19))
+
+
+def test_products_of_what_repeats() -> None:
+    """A parity times a residue, a line times what is 3 in the end; a line times a parity has two slopes."""
+    n = curves.line()
+    parity, residue = curves.remainder(n, 2), curves.remainder(n, 3)
+    both = curves.multiply(parity, residue)
+    halves = curves.multiply(curves.floor_divide(n, 2), curves.minimum(n, curves.line(0, 3)))
+    thirds = curves.multiply(curves.add(n, residue), curves.scale(curves.line(0, 1), 5, 0))
+    assert both is not None
+    assert halves is not None
+    assert thirds is not None
+    for k in range(1, 30):
+        assert both(k) == k % 2 * (k % 3)
+        assert halves(k) == k // 2 * min(k, 3)
+        assert thirds(k) == (k + k % 3) * 5
+    assert curves.multiply(n, parity) is None
+    assert curves.multiply(n, n) is None

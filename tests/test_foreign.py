@@ -13,6 +13,7 @@ import oracle
 import pytest
 import torch
 import torch.nn.functional as F
+from nets_as_written import NETS
 from torch import Tensor, nn
 
 from autofix import CaptureError, check_model, fix_model
@@ -449,3 +450,46 @@ def test_what_is_repeated_for_each_sample() -> None:
         assert torch.equal(fix.model(x), fix.graph_module(x))
     assert {name: getattr(torch.Tensor, name) for name in before} == before
     assert not before.keys() & vars(torch.Tensor).keys()
+
+
+class RaisesAtOddMaps(nn.Module):
+    """RegUNet: forward raises where a map behind a layer that may be edited is odd."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.down = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.up = nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if any(size % 2 for size in x.shape[2:]):
+            raise ValueError(f"even maps only, not {x.shape}")
+        return torch.cat([x, self.up(F.max_pool2d(self.down(x), 2))], 1)
+
+
+def test_what_the_model_raises_after_an_edit_does_not_end_the_search() -> None:
+    fix = fix_model(RaisesAtOddMaps(), min_input=(3, 4))
+    assert fix.proved
+    assert [insert.kind for insert in fix.inserts] == ["round"]
+    for size in ((3, 4), (5, 7), (6, 9)):
+        assert fix.model(torch.randn(1, 1, *size)).shape[2:] == size
+
+
+class CropsToWidth(nn.Module):
+    """Nothing is cut off up to 64 columns, and something beyond; the first size looked at is beyond."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)[:, :, :, :64].view(x.size(0), -1)
+
+
+def test_a_view_of_what_is_cropped_at_large_sizes() -> None:
+    report = check_model(CropsToWidth())
+    assert [report.accepts(9, n) for n in (8, 64, 65, 96)] == [True, True, False, False]
+
+
+def test_float_of_a_size_stays_a_size() -> None:
+    assert check_model(NETS["SamePadsEachAxis"].make(), input_shape=(1, 3, "T", "H", "W")).proved

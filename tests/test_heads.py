@@ -10,9 +10,14 @@ from torch import Tensor, nn
 
 from autofix import check_model, fix_model
 from autofix.analyse import Analysis
+from autofix.changes import Changes
 from autofix.condition import Box
+from autofix.insertion import Adaptive
 from autofix.size import BATCH
+from autofix.solve import strategy
 from autofix.solve.heads import fixed_head
+from autofix.solve.request import Request, Solution
+from autofix.solve.search import NotFound
 
 
 class Head(nn.Module):
@@ -36,6 +41,8 @@ class Head(nn.Module):
             case "padded":
                 x = nn.functional.pad(x, (0, 40 - x.shape[3], 0, 40 - x.shape[2]))
                 return self.fc(nn.functional.max_pool2d(x, 5).flatten(1))
+            case "counted":
+                return self.fc(x[:, :, : x.shape[2] - 1, : x.shape[3]].flatten(1))
         return self.fc(nn.functional.adaptive_avg_pool2d(x, 8).flatten(1))
 
 
@@ -51,7 +58,7 @@ def test_what_grows_is_seen(tail: str) -> None:
     assert not found_in(Head(tail), 10, 40)
 
 
-@pytest.mark.parametrize("tail", ["cropped", "padded", "adaptive"])
+@pytest.mark.parametrize("tail", ["cropped", "padded", "counted", "adaptive"])
 def test_what_does_not_grow_is_left_to_the_search(tail: str) -> None:
     assert not found_in(Head(tail), 10)
 
@@ -123,3 +130,18 @@ def test_the_one_size_that_works_is_found_on_unequal_axes() -> None:
     fix = fix_model(Video(), min_input=(8, 56, 56), input_shape=(1, 2, "T", "H", "W"), strategy="preserve")
     assert fix.proved
     assert fix.model(torch.randn(3, 2, 8, 60, 70)).shape == (3, 5)
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_an_insert_that_was_not_decided_is_not_called_needed(
+    monkeypatch: pytest.MonkeyPatch, certain: bool
+) -> None:
+    """The search without one of two inserts finds nothing: for certain, or because its time was up."""
+    analysis = check_model(Head()).analysis
+    request = Request(lambda changes: analysis, analysis, {}, (), (), (16, 16), 1e12)
+    two = Changes().with_insert(("call", "a"), Adaptive((2,))).with_insert(("call", "b"), Adaptive((3,)))
+    monkeypatch.setattr(strategy, "feasible", lambda *_: None)
+    monkeypatch.setattr(strategy, "_edits", lambda *_: NotFound((), certain, ""))
+    kept = strategy._pruned(request, Solution(two, analysis, True), NotFound((), True, ""))
+    assert kept.changes == two
+    assert kept.optimal == certain
