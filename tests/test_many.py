@@ -4,6 +4,7 @@ import copy
 import functools
 import multiprocessing
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -171,10 +172,28 @@ def test_refuses_inplace():
         fix_many([BadCNN()], min_input=5, inplace=True)
 
 
-def test_graphs_asked_for_in_threads_leave_torch_as_it_was():
-    fixes = [fix_model(FixedHead(), min_input=4) for _ in range(6)]
-    called = nn.Module.__call__
-    with ThreadPoolExecutor(3) as pool:
-        graphs = list(pool.map(lambda fix: fix.graph_module, [fix_model(BadCNN(), min_input=5), *fixes]))
+class Crowded(nn.Module):
+    """Notes how many threads run it at once."""
+
+    inside, most = 0, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 5)
+
+    def forward(self, x):
+        Crowded.inside += 1
+        Crowded.most = max(Crowded.most, Crowded.inside)
+        time.sleep(0.02)
+        Crowded.inside -= 1
+        return self.conv(x)
+
+
+def test_graphs_asked_for_in_threads_are_traced_in_turn():
+    fixes = [fix_model(Crowded(), min_input=3) for _ in range(4)]
+    called, Crowded.most = nn.Module.__call__, 0
+    with ThreadPoolExecutor(4) as pool:
+        graphs = list(pool.map(lambda fix: fix.graph_module, fixes))
+    assert Crowded.most == 1
     assert nn.Module.__call__ is called
-    assert graphs[0](torch.randn(1, 1, 5, 5, 5)).shape[2:] == (1, 1, 1)
+    assert graphs[0](torch.randn(1, 1, 3, 4)).shape[2:] == (1, 2)
