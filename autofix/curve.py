@@ -174,7 +174,7 @@ def multiply(left: Curve, right: Curve) -> Curve | None:
     repeated = factors[settled:]
     if right.rise or (left.rise and repeated.min() != repeated.max()):
         return None
-    rise = left.rise * (period // left.period) * int(repeated.max()) if left.rise else 0
+    rise = left.rise * int(repeated.max())  # where it rises, the other repeats one number, and has no period
     return normal(left.stretch(settled, period) * factors, settled, period, rise)
 
 

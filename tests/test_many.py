@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from autofix import CaptureError, UsageError, fix_model
+from autofix import CaptureError, UsageError, check_model, fix_model
 from autofix.examples.mri import BadCNN, GoodCNN, StridedCNN
 from autofix.many import AHEAD, WorkerDiedError, fix_many
 
@@ -189,11 +189,13 @@ class Crowded(nn.Module):
         return self.conv(x)
 
 
-def test_graphs_asked_for_in_threads_are_traced_in_turn():
+def test_threads_trace_in_turn():
     fixes = [fix_model(Crowded(), min_input=3) for _ in range(4)]
     called, Crowded.most = nn.Module.__call__, 0
     with ThreadPoolExecutor(4) as pool:
+        checks = [pool.submit(check_model, Crowded()) for _ in fixes]
         graphs = list(pool.map(lambda fix: fix.graph_module, fixes))
+        assert all(check.result().minimum_input == (5, 5) for check in checks)
     assert Crowded.most == 1
     assert nn.Module.__call__ is called
     assert graphs[0](torch.randn(1, 1, 3, 4)).shape[2:] == (1, 2)
