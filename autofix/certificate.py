@@ -210,10 +210,10 @@ class _Checker(Interpreter):
             case "not any":
                 return functools.reduce(operator.and_, [self.proves(~part) for part in condition.either])
             case "divides":
-                return _zero(_number(condition.left) % condition.right) & (condition.right > 0)
+                return _zero(_number(condition.left) % condition.right) & _positive(condition.right)
             case "not divides":
                 rest = _number(condition.left) % condition.right
-                return (rest - 1).nonnegative() & (condition.right > 0)
+                return (rest - 1).nonnegative() & _positive(condition.right)
             case ">=":
                 return _difference(condition).nonnegative()
             case "not >=":
@@ -226,6 +226,10 @@ class _Checker(Interpreter):
 
 def _zero(number: Poly | Interval) -> Any:
     return number.nonnegative() & (-number).nonnegative()
+
+
+def _positive(value: Any) -> Any:
+    return (_number(value) - 1).nonnegative()
 
 
 def _number(value: Any) -> Poly | Interval:

@@ -40,7 +40,7 @@ class Insert:
     kind:     "fit" zero-pads the call's input at the end of each axis up to `sizes`;
               "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to
               the size of operand `like`;
-              "adaptive" averages the call's input to `sizes`;
+              "adaptive" averages the call's input to `sizes`, of which None leaves an axis as it is;
               "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then
               up to the next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops
               every output that had the input's resolution back to it
@@ -53,7 +53,7 @@ class Insert:
     why: str
     safety: Safety = Safety.IDENTICAL
     module: str | None = None
-    sizes: tuple[int, ...] = ()
+    sizes: tuple[int | None, ...] = ()
     operand: int = 0
     like: int = 0
     multiples: tuple[int, ...] = ()

@@ -95,12 +95,16 @@ class Align:
 
 @dataclass(frozen=True)
 class Adaptive(_Single):
-    """Average the call's input to fixed sizes."""
+    """Average the call's input to fixed sizes; None leaves an axis as it is."""
 
-    sizes: tuple[int, ...]
+    sizes: tuple[int | None, ...]
 
     def resize(self, args: Args) -> Args:
-        return change_operand(args, 0, lambda x: _with_last(x, list(self.sizes)))
+        return change_operand(args, 0, lambda x: _with_last(x, self._sizes(x)))
+
+    def _sizes(self, x: Tensor) -> list[Dim]:
+        own = _last(x, len(self.sizes))
+        return [dim if size is None else size for dim, size in zip(own, self.sizes, strict=True)]
 
     def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
         x = operands((node.args, node.kwargs), fx.Node)[0]

@@ -60,6 +60,7 @@ class Meaning:
     """What a Program computes: a value for each site, and what must hold.
 
     conditions: path conditions, outside of which this reading of the program does not apply
+    asked: the sites at which these were asked, one for each
     unmodelled: site -> why its operator could not be described
     """
 
@@ -67,6 +68,7 @@ class Meaning:
     requirements: tuple[Requirement, ...]
     conditions: tuple[Condition, ...]
     unmodelled: Mapping[int, str]
+    asked: tuple[int, ...] = ()
 
 
 class TorchRaises(Stopped, RuntimeError):
@@ -99,6 +101,7 @@ class Interpreter:
         self.values: list[Any] = []
         self.requirements: list[Requirement] = []
         self.conditions: list[Condition] = []
+        self.asked: list[int] = []
         self.unmodelled: dict[int, str] = {}
         self.layouts: Mapping[int, Gaps] = {}  # of views that are not recorded yet
         self._alive: dict[int, Curve] = {}
@@ -171,11 +174,12 @@ class Interpreter:
             return holds
         return False
 
-    def follow(self, condition: Condition) -> None:
+    def follow(self, condition: Condition, site: int | None = None) -> None:
         """From here on the reading stands for the sizes at which the condition holds."""
         if self.site.under:
             raise OneSided(f"{self.site.name}: the path forks on one side of an `if`")
         self.conditions.append(condition)
+        self.asked.append(self.site.index if site is None else site)
 
     def _where_called(self, condition: Condition) -> Condition:
         """What a call on one side of an `if` requires, at the sizes at which the model itself makes it.
@@ -265,7 +269,8 @@ class Interpreter:
         return self.changes.inserts.get(keys[1], ())
 
     def meaning(self) -> Meaning:
-        return Meaning(tuple(self.values), tuple(self.requirements), tuple(self.conditions), self.unmodelled)
+        known = tuple(self.values), tuple(self.requirements), tuple(self.conditions)
+        return Meaning(*known, self.unmodelled, tuple(self.asked))
 
 
 def interpret(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from torch import nn
@@ -158,6 +158,7 @@ class Followed:
             ) from error
         if failing is not None:  # what came after it says nothing of sizes at which it holds
             interpreter.conditions.append(~failing.condition)
+            interpreter.asked.append(failing.site)
         return refused(interpreter, self.meta, self.inputs, f"{type(reason).__name__}: {reason}")
 
 
@@ -197,9 +198,7 @@ def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reas
         NEVER, Code.ASSERTION, f"the model raises {reason}", max(0, len(interpreter.values) - 1)
     )
     known = interpreter.meaning()
-    return Piece(
-        program, Meaning(known.values, (*known.requirements, never), known.conditions, known.unmodelled)
-    )
+    return Piece(program, replace(known, requirements=(*known.requirements, never)))
 
 
 def start(inputs: InputShapes) -> dict[int, int]:
@@ -240,6 +239,8 @@ def check_fits(model: nn.Module, analysis: Analysis) -> None:
     asking = [r for r in piece.meaning.requirements if r.code in (Code.CHANNELS, Code.REFUSED)]
     first = min(asking, key=lambda requirement: requirement.site, default=None)
     if first is None or first.condition.axes - {BATCH} or bool(first.condition.at({BATCH: 2})):
+        return
+    if piece.meaning.conditions:  # elsewhere the model may take another path
         return
     site = piece.program.sites[first.site]
     given, fitting = (_written(shapes) for shapes in (analysis.inputs, input_shapes(model)))

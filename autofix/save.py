@@ -253,7 +253,7 @@ def _cropped(fix: Fix) -> tuple[bool, ...] | None:
     """For each tensor of the output, whether it has the input's resolution at sizes that work."""
     if all(insert.kind != "round" for insert in fix.inserts):
         return None
-    from autofix.solve.propose import same_resolution
+    from autofix.solve.rounding import same_resolution
 
     piece = fix.before.analysis.evaluating.pieces[0]
     outputs = operands(piece.meaning.values[-1], Tensor)

@@ -151,16 +151,18 @@ class SymbolicTracer(Tracer):
         number = int(at(value, self.interpreter.point))
         self._learn()
         self._forks(equal(value, number))
-        self.interpreter.conditions.append(equal(value, number))
+        self.interpreter.follow(equal(value, number), self.index[node])
         self.facts.append(Fact(node, number / per if per > 1 else number, read))
         return number
 
     def decide(self, condition: Condition, node: fx.Node) -> bool:
         """The side that the model's own code takes, where it asks."""
         known = len(self.interpreter.conditions)
-        holds, editable = self.interpreter.decide(condition), self._editable(node)
+        holds = self.interpreter.decide(condition)
+        editable = self._editable(node)
         forks = len(self.interpreter.conditions) > known
         if forks:
+            self.interpreter.asked[-1] = self.index[node]  # which may have been computed long ago
             self._forks(condition)
             self.facts.append(Fact(node, holds, bool))
         if forks or editable:

@@ -313,3 +313,30 @@ def test_which_quotients_are_proved(top: tuple[int, ...], bottom: tuple[int, ...
         return
     assert proved
     assert found == top[0] // bottom[0]
+
+
+class Views(nn.Module):
+    """Several views of one scene: their features, side by side again; `spare` more than there are."""
+
+    def __init__(self, spare: int = 0) -> None:
+        super().__init__()
+        self.conv, self.spare = nn.Conv2d(3, 4, 3), spare
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c, h, w = x.shape
+        x = self.conv(x.reshape(b * n, c, h, w))
+        return x.flatten(2).permute(2, 0, 1).reshape(x.shape[2] * x.shape[3], b + self.spare, -1)
+
+
+def test_a_view_that_divides_by_a_size_is_proved() -> None:
+    fix = fix_model(Views(), input_shape=("B", 4, 3, "H", "W"), min_input=1)
+    assert fix.proved
+    assert fix.model(torch.randn(2, 4, 3, 1, 5)).shape == (15, 2, 16)
+
+
+def test_a_view_that_divides_by_another_size_is_not() -> None:
+    report = check_model(Views(1), input_shape=("B", 4, 3, "H", "W"), min_input=3)
+    assert not report.ok
+    assert not report.accepts(5, 5, batch=2)
+    assert report.accepts(5, 5, batch=1)
+    assert certify(report.analysis, {0: (3, None), 1: (3, None), BATCH: (1, None)}, Changes())[0] == ()

@@ -12,10 +12,11 @@ from autofix import check_model, fix_model
 from autofix.analyse import Analysis
 from autofix.changes import Changes
 from autofix.condition import Box
+from autofix.fault import Safety
 from autofix.insertion import Adaptive
 from autofix.size import BATCH
 from autofix.solve import strategy
-from autofix.solve.heads import fixed_head
+from autofix.solve.heads import FixedHead, fixed_head
 from autofix.solve.request import Request, Solution
 from autofix.solve.search import NotFound
 
@@ -46,7 +47,7 @@ class Head(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool2d(x, 8).flatten(1))
 
 
-def found_in(model: nn.Module, low: int, high: int | None = None) -> str:
+def found_in(model: nn.Module, low: int, high: int | None = None) -> FixedHead | None:
     analysis: Analysis = check_model(model, input_shape=(1, 1, "H", "W")).analysis
     box: Box = {BATCH: (1, None), 0: (low, high), 1: (low, high)}
     return fixed_head(analysis, box)
@@ -130,6 +131,73 @@ def test_the_one_size_that_works_is_found_on_unequal_axes() -> None:
     fix = fix_model(Video(), min_input=(8, 56, 56), input_shape=(1, 2, "T", "H", "W"), strategy="preserve")
     assert fix.proved
     assert fix.model(torch.randn(3, 2, 8, 60, 70)).shape == (3, 5)
+
+
+class Reader(nn.Module):
+    """Lines of text, 16 to 31 pixels high and of any length; `how` it takes the height away."""
+
+    def __init__(self, how: str, last: nn.Module) -> None:
+        super().__init__()
+        self.cnn = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.MaxPool2d(4), nn.MaxPool2d((2, 1)), last)
+        self.how, self.rnn = how, nn.LSTM(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.cnn(x)
+        b, c, h, w = x.size()
+        match self.how:
+            case "assert":
+                one = h == 1
+                x = x * x.size(3) / w
+                assert one, "the height must be 1"
+            case "raise":
+                if h != 1:
+                    raise ValueError(f"height {h}")
+            case "view":
+                return self.rnn(x.view(b, c * h, w).permute(2, 0, 1))[0]
+        return self.rnn(x.squeeze(2).permute(2, 0, 1))[0]
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+@pytest.mark.parametrize("how", ["assert", "raise", "squeeze", "view"])
+@pytest.mark.parametrize("last", [nn.ReLU(), nn.Conv2d(4, 4, (2, 1))], ids=["relu", "conv"])
+def test_an_average_over_the_one_axis_that_is_asked_for(how: str, last: nn.Module, strategy: str) -> None:
+    torch.manual_seed(0)
+    model = Reader(how, last).eval()
+    least = 8 * (2 if isinstance(last, nn.Conv2d) else 1)
+    fix = fix_model(model, input_shape=(1, 1, "H", "W"), min_input=(least, 4), strategy=strategy)
+    (insert,) = fix.inserts
+    assert insert.kind == "adaptive"
+    assert insert.sizes[1] is None
+    assert fix.proved
+    assert insert.safety is Safety.IDENTICAL
+    for height, width in itertools.product((least, least + 7), (4, 9, 23)):
+        x = torch.randn(2, 1, height, width)
+        assert torch.equal(fix.model(x), model(x))
+        assert torch.equal(fix.graph_module(x), model(x))
+    for height, width in itertools.product((least + 8, 49, 64), (4, 9, 23)):
+        assert fix.model(torch.randn(2, 1, height, width)).shape == (width // 4, 2, 3)
+
+
+def test_what_the_model_refuses_itself_is_no_proof_that_edits_fail() -> None:
+    fix = fix_model(Reader("raise", nn.ReLU()), input_shape=(1, 1, "H", "W"), min_input=(8, 4))
+    assert "no edit of any hyperparameter was found that makes every size work" in str(fix)
+    assert not fix.optimal
+
+
+class Wide(nn.Module):
+    """Takes two paths by the width; on one of them, the rank of the input is no matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, (2, 3), 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x).squeeze(2).permute(2, 0, 1)
+
+
+def test_a_path_that_fails_is_no_input_that_does_not_fit() -> None:
+    assert check_model(Wide(), input_shape=(1, 1, "H", "W")).accepts(3, 7)
+    assert not check_model(Wide(), input_shape=(1, 1, "H", "W")).accepts(4, 7)
 
 
 @pytest.mark.parametrize("certain", [True, False])

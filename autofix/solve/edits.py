@@ -21,9 +21,9 @@ from autofix.solve.search import Found, NotFound, Question, sample_at, search
 def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Found | NotFound:
     """The optimum over every knob that may change; `shared` keeps the calls of one layer together."""
     analysis = request.analyse(changes) if changes else request.original
-    why = fixed_head(analysis, request.box)
-    if why:
-        return NotFound((), True, why)
+    head = fixed_head(analysis, request.box)
+    if head is not None:
+        return NotFound((), head.certain, head.why)
     groups = all_groups(request, shared)
     tied = all(group.symmetric for group in groups) and _alike(analysis, request.box)
     question = Question(

@@ -1,29 +1,71 @@
-"""Fixed heads: a layer takes one number of features, and it is given a number that grows with the input."""
+"""Fixed heads: a layer, or the model's own check, takes one size, and is given one that grows."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from autofix.analyse import Analysis, Piece
 from autofix.arguments import references
-from autofix.condition import Box, Condition
+from autofix.condition import NEVER, Box, Condition
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, Dim, Joint, Size, axes
 
 
-def fixed_head(analysis: Analysis, box: Box) -> str:
-    """Why no edit lets every size through, however many axes have no largest size; "" where that is not seen.
+@dataclass(frozen=True)
+class FixedHead:
+    """Why no edit lets every size through; `certain` where that is proved."""
+
+    why: str
+    certain: bool
+
+
+def fixed_head(analysis: Analysis, box: Box) -> FixedHead | None:
+    """What takes one size of those that grow with the input, however many axes have no largest size.
 
     Strides, paddings and kernels are finite: what grows without bound along an axis does so after any edit,
-    as long as no other number in the model is worked out from its size.
+    as long as no other number in the model is worked out from its size. What the model itself refuses, it was
+    seen to refuse on one path.
     """
     free = {axis for axis, (_, largest) in box.items() if largest is None and axis != BATCH}
+    for piece in (piece for mode in analysis.modes for piece in mode.pieces):
+        check = last_check(piece)
+        one = _one_of_many(piece, ~check[0], check[1], free) if check is not None else 0
+        if one:
+            return FixedHead(
+                f"the model itself asks for one size, {one}, of what grows with the input", False
+            )
     for mode in analysis.modes if analysis.one_path else ():
         for piece in mode.pieces:
             for requirement in (*mode.required(piece, False), *mode.required(piece, True)):
-                one, other = _sides(requirement.condition)
-                if one and _grows(other, free) and _tensors_alone(piece, requirement.site):
+                one = _one_of_many(piece, requirement.condition, requirement.site, free)
+                if one:
                     name = piece.program.sites[requirement.site].name
-                    return f"{name} takes one number, {one}, and is given one that grows with the input"
-    return ""
+                    why = f"{name} takes one number, {one}, and is given one that grows with the input"
+                    return FixedHead(why, True)
+    return None
+
+
+def _one_of_many(piece: Piece, condition: Condition, site: int, free: set[int]) -> int:
+    """The one number that a dimension has to equal, which grows on the way to a site; 0 if it need not."""
+    one, other = _sides(condition)
+    return one if one and _grows(other, free) and _tensors_alone(piece, site) else 0
+
+
+def last_check(piece: Piece) -> tuple[Condition, int] | None:
+    """The condition on sizes after which the model goes no further, and the call that made what it asks of.
+
+    None where it goes on.
+    """
+    meaning = piece.meaning
+    if not meaning.asked or all(requirement.condition != NEVER for requirement in meaning.requirements):
+        return None
+    queue = [meaning.asked[-1]]
+    for index in queue:
+        if isinstance(meaning.values[index], Tensor):
+            return meaning.conditions[-1], index
+        site = piece.program.sites[index]
+        queue += references((site.args, site.kwargs))
+    return None
 
 
 def _sides(condition: Condition) -> tuple[int, Dim]:

@@ -28,8 +28,9 @@ def keeps(request: Request, key: Key, insertion: Insertion) -> bool:
     if isinstance(insertion, RoundUp | CropBack):
         return True  # made of what works: no such size is rounded
     mode = request.original.evaluating
+    chance = isinstance(insertion, Adaptive) and sum(size is not None for size in insertion.sizes) > 1
     return all(
-        _same(mode, piece, before, after, len(request.reference), isinstance(insertion, Adaptive))
+        _same(mode, piece, before, after, len(request.reference), chance)
         for piece in mode.pieces
         for before, after in _changed(piece, key, insertion)
     )

@@ -12,8 +12,9 @@ from autofix.changes import Changes
 from autofix.findings import Failure, failures, first_failure
 from autofix.solve.edits import feasible, fewest_edits, splits
 from autofix.solve.identity import keeps
-from autofix.solve.propose import HEADS, JOINS, apply, proposal, rounding
+from autofix.solve.propose import HEADS, JOINS, apply, proposal
 from autofix.solve.request import Request, Solution
+from autofix.solve.rounding import rounding
 from autofix.solve.same import same_padding
 from autofix.solve.search import Found, NotFound
 from autofix.solve.words import refusal, static_proof

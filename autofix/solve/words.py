@@ -111,8 +111,9 @@ def _why(site: Site, faults: Sequence[Fault]) -> str:
 def static_proof(found: NotFound) -> str:
     """What the solver showed of edits alone."""
     sizes = _sizes(found)
-    if found.certain and not sizes:
-        return f"no edit of any hyperparameter makes every size work: {found.why}"
+    if not sizes:
+        can = "makes" if found.certain else "was found that makes"
+        return f"no edit of any hyperparameter {can} every size work: {found.why}"
     if found.certain:
         return f"no edit of any hyperparameter makes all of the sizes {sizes} work (proved by the solver)"
     return f"no edit was found that makes all of the sizes {sizes} work ({found.why})"
