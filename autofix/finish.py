@@ -36,6 +36,15 @@ class Patched:
     branches: tuple[Branch | Around, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ran:
+    """The sizes that were run on the meta device, the one that was computed, and whether with gradients."""
+
+    sizes: tuple[tuple[int, ...], ...]
+    computed: tuple[int, ...] | None
+    backward: bool
+
+
 def finish(
     model: nn.Module,
     captured: Plain | Followed,
@@ -51,7 +60,7 @@ def finish(
     report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
     certificates, why = certify(solution.analysis, box, changes)
     patched = _patched(model, captured, before, solution, inplace)
-    runs, computed = _run(patched.model, captured, before, solution)
+    ran = _run(patched.model, captured, before, solution)
     edits: tuple[Edit, ...] = edits_of(request, solution, before.faults)
     return Fix(
         model=patched.model,
@@ -63,7 +72,7 @@ def finish(
         optimal=solution.optimal,
         before=before,
         report=report,
-        verdict=Verdict(certificates, runs, computed, why),
+        verdict=Verdict(certificates, ran.sizes, ran.computed, why, ran.backward),
         solve="; ".join(solution.notes),
         original=None if inplace else model,
         reference=request.reference,
@@ -104,10 +113,8 @@ def _smallest(box: Box) -> dict[int, int]:
     return {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
 
 
-def _run(
-    patched: nn.Module, captured: Plain | Followed, before: Report, solution: Solution
-) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...] | None]:
-    """The sizes that were run on the meta device, and the one that was computed. Raises InternalError."""
+def _run(patched: nn.Module, captured: Plain | Followed, before: Report, solution: Solution) -> Ran:
+    """Run the repaired model, on the meta device and with real values. Raises InternalError."""
     box, inputs, changes = before.box, before.analysis.inputs, solution.changes
     points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
     if changes and not solution.analysis.complete:
@@ -120,12 +127,15 @@ def _run(
         with edited(captured.programs[0].root, changes) as meta:
             failure = failing_run(meta, inputs, points)
     has_values = bool(changes) and device_of(patched).type != "meta"
-    failure = failure or (computes(patched, inputs, sizes) if has_values else None)
+    backward = True
+    if has_values and not failure:
+        failure, backward = computes(patched, before.analysis, sizes)
     if failure is None and changes and isinstance(captured, Followed):
         failure = _failing_path(patched, inputs, box)
     if failure:
         raise InternalError(f"the repaired model fails {failure}")
-    return tuple(tuple(point[axis] for axis in axes) for point in points), sizes if has_values else None
+    ran = tuple(tuple(point[axis] for axis in axes) for point in points)
+    return Ran(ran, sizes if has_values else None, backward)
 
 
 def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:

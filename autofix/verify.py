@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from autofix.agreement import any_working
 from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
@@ -33,13 +34,15 @@ class Verdict:
 
     certificates: accepted by the checker; empty where the proof failed, and `why` says at what
     runs:         the sizes at which the model was really run, on the meta device
-    computed:     the size at which it computed real values on the CPU, forward and backward, if it did
+    computed:     the size at which it computed real values on the CPU, if it did
+    backward:     gradients too; the model as it was has none where they are left out
     """
 
     certificates: tuple[Certificate, ...]
     runs: tuple[tuple[int, ...], ...]
     computed: tuple[int, ...] | None = None
     why: str = ""
+    backward: bool = True
 
     @property
     def ran(self) -> str:
@@ -48,7 +51,8 @@ class Verdict:
             return "nothing, as nothing is changed"
         text = f"{len(self.runs)} sizes on the meta device in eval and train mode"
         size = " x ".join(map(str, self.computed)) if self.computed else ""
-        return f"{text}, forward and backward on the CPU at {size}" if size else text
+        ways = "forward and backward" if self.backward else "forward (the original has no backward)"
+        return f"{text}, {ways} on the CPU at {size}" if size else text
 
 
 def certify(analysis: Analysis, box: Box, changes: Changes) -> tuple[tuple[Certificate, ...], str]:
@@ -167,24 +171,50 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
     return None
 
 
-def computes(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> str | None:
-    """Real values on the model's device, forward and backward; the error, if any. The model stays as is."""
-    modes, device = {module: module.training for module in model.modules()}, device_of(model)
+def computes(model: nn.Module, original: Analysis, sizes: tuple[int, ...]) -> tuple[str | None, bool]:
+    """Real values on the model's device, in eval mode: the error, if any, and whether gradients are there.
+
+    These are left out where the original has none either. The model stays as it is.
+    """
+    inputs, device = original.inputs, device_of(model)
     shapes = inputs.concrete(sizes, 1)
     tensors = tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
+    failure, forward = _gradients(model, tensors)
+    if failure and forward and not _differentiable(original):
+        return None, False
+    return failure, True
+
+
+def _gradients(model: nn.Module, tensors: tuple[torch.Tensor | None, ...]) -> tuple[str | None, bool]:
+    """The error of a run and its gradients, if any, and whether the run itself went well."""
+    modes, forward = {module: module.training for module in model.modules()}, False
     model.eval()
     try:
         with restored(model), torch.random.fork_rng(devices=[]), torch.enable_grad():
-            total = sum(t.sum() for t in _tensors(model(*tensors)) if t.requires_grad)
+            outputs = [t.sum() for t in _tensors(model(*tensors)) if t.requires_grad]
+            forward = True
             wanted = [t for t in tensors if t is not None and t.requires_grad]
-            if isinstance(total, torch.Tensor) and wanted:
-                torch.autograd.grad(total, wanted, allow_unused=True)
+            if outputs and wanted:
+                torch.autograd.grad(outputs, wanted, allow_unused=True)
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}", forward
     finally:
         for module, training in modes.items():
             module.training = training
-    return None
+    return None, forward
+
+
+def _differentiable(original: Analysis) -> bool:
+    """Whether the model as it was has gradients, as the meta device shows at a size that works."""
+    point = any_working(original.evaluating, original.inputs)
+    if point is None:
+        return True
+    shapes = original.inputs.concrete(tuple(point[axis] for axis in range(len(original.inputs.axes))), 1)
+    tensors = tuple(
+        tensor.requires_grad_() if tensor is not None and tensor.is_floating_point() else tensor
+        for tensor in meta_inputs(shapes, original.inputs.integer)
+    )
+    return _gradients(original.evaluating.pieces[0].program.root, tensors)[0] is None
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -245,6 +245,24 @@ def test_a_sample_does_what_torch_does(row: str, sample: str) -> None:
             assert predicted_by_ints(programs[training], training, point) == real, f"{where}, with ints"
 
 
+@pytest.mark.parametrize(("row", "sample"), SAMPLES, ids=[f"{row}: {sample}" for row, sample in SAMPLES])
+def test_a_layer_takes_the_ranks_that_torch_takes(row: str, sample: str) -> None:
+    """A layer's sample with fewer dimensions and with more, at two sizes."""
+    expression, _, template = sample.rpartition(" @ ")
+    dims = template.split(",")
+    if ";" in template or not Of1(expression).is_layer:
+        return
+    for rank in {1, 2, 3, 4, 5, 6} - {len(dims)}:
+        model, inputs = build(f"{expression} @ {','.join([*dims, 'P', 'Q', 'R', 'S', 'T'][:rank])}")
+        program = capture_plain(to_meta(model), inputs).evaluating
+        for size in (6, 9) if inputs.axes else (1,):
+            point = {BATCH: 2, **{axis: size + axis for axis in range(len(inputs.axes))}}
+            says, does = predicted_by_ints(program, False, point), happens(model, inputs, False, point)
+            if does is None and says and 0 in itertools.chain(*says):
+                continue  # a result without elements, which the CPU refuses for one sample only
+            assert says == does, (rank, point)
+
+
 @pytest.mark.parametrize(("sample", "sound"), SOUND.items(), ids=SOUND)
 def test_a_silent_fault_is_known(sample: str, sound: str) -> None:
     model, inputs = build(sample)

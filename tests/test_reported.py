@@ -258,3 +258,33 @@ def test_handlers_count_where_forward_reaches_them() -> None:
     assert catches(nn.Sequential(Helped()))
     assert check_model(Elsewhere()).capture == "torch.fx"
     agrees(Helped(), IMAGE)
+
+
+class NoGradientInEval(nn.Module):
+    """A sample in train mode; in eval mode the deviation is changed in place, although its gradient needs it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.mean = nn.Conv2d(3, 4, 3, 2), nn.Linear(196, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.mean(self.conv(x).flatten(1))
+        deviation = torch.exp(0.5 * mean)
+        if self.training:
+            deviation = torch.randn_like(deviation).mul_(deviation)
+        return deviation.add_(mean)
+
+
+def test_a_model_without_gradients_in_eval_mode_is_repaired() -> None:
+    fix = fix_model(NoGradientInEval(), min_input=13, input_shape=IMAGE)
+    assert fix.proved
+    assert "forward (the original has no backward) on the CPU at 13 x 13" in str(fix)
+    assert "forward and backward" in str(fix_model(nn.Conv2d(3, 4, 5), min_input=3, input_shape=IMAGE))
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(2, 4, (1, 2)), nn.ConvTranspose1d(2, 4, (1, 2))], ids=str)
+def test_a_kernel_with_more_axes_than_its_layer_is_refused(layer: nn.Module) -> None:
+    """As Graph WaveNet has it; torch took it before 1.11."""
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), layer)
+    agrees(model, (1, 2, "H", "W"))
+    assert not check_model(model, input_shape=(1, 2, "H", "W")).accepts(9, 9)

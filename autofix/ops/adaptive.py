@@ -23,6 +23,8 @@ def adaptive_pool(
     """torch.nn.functional.adaptive_avg_pool1d/2d/3d and adaptive_max_pool1d/2d/3d; None keeps a size."""
     lead, sizes = spatial(input, nd)
     out = []
+    if nd == 1 and None in per_axis(output_size, nd):
+        raise Refused("a 1d pool needs its output size")
     for n, wanted in zip(sizes, per_axis(output_size, nd), strict=True):
         not_empty(call, n)
         result = n if wanted is None else wanted
@@ -31,6 +33,16 @@ def adaptive_pool(
         out.append(result)
     pooled = Tensor((*lead, *out))
     return (pooled, _indices(pooled, sizes)) if return_indices else pooled
+
+
+def adaptive_average(call: Call, input: Tensor, output_size: Any, *, nd: int) -> Any:
+    """torch.nn.functional.adaptive_avg_pool1d/2d/3d: to a single value, torch takes the mean at any rank."""
+    least = nd + (0 if isinstance(output_size, int) else 1)
+    if nd > 1 and set(per_axis(output_size, nd)) == {1} and input.ndim >= least:
+        for n in input.shape[input.ndim - nd :]:
+            not_empty(call, n, "what is averaged is not empty", silent=True)
+        return Tensor((*input.shape[: input.ndim - nd], *(1,) * nd))
+    return adaptive_pool(call, input, output_size, nd=nd)
 
 
 def _indices(pooled: Tensor, sizes: tuple[Dim, ...]) -> Indices:
@@ -69,27 +81,41 @@ def fractional_pool(
 
 
 register(
-    "adaptive pool",
+    "adaptive average pool",
+    adaptive_average,
+    {**ranks("AdaptiveAvgPool{}d"), **ranks("adaptive_avg_pool{}d", owner=F)},
+    reads=("output_size",),
+    samples=(
+        "nn.AdaptiveAvgPool1d(3)(x[..., 4:]) @ 2,3,H",
+        "nn.AdaptiveAvgPool1d(None) @ 2,3,H",
+        "nn.AdaptiveAvgPool2d((2, 5)) @ 2,3,H,W",
+        "nn.AdaptiveAvgPool2d((None, 4)) @ 2,3,H,W",
+        "nn.AdaptiveAvgPool2d(1) @ 2,2,3,H,W",
+        "nn.AdaptiveAvgPool2d(2) @ 2,2,3,H,W",
+        "nn.AdaptiveAvgPool2d(1) @ H,W",
+        "nn.AdaptiveAvgPool2d(1)(x[..., 3:]) @ 2,H,W",
+        "nn.AdaptiveAvgPool2d((1, 1)) @ H,W",
+        "nn.AdaptiveAvgPool2d((1, 1)) @ 2,H,W",
+        "nn.AdaptiveAvgPool3d(1)(x[:, 3:]) @ H,W,D",
+        "F.adaptive_avg_pool2d(x, (x.shape[2] - 2, 3)) @ 2,3,H,W",
+        "F.adaptive_avg_pool3d(x, (2, None, 3)) @ 2,3,D,H,W",
+    ),
+)
+register(
+    "adaptive max pool",
     adaptive_pool,
     {
-        **ranks("AdaptiveAvgPool{}d", "AdaptiveMaxPool{}d"),
-        **ranks("adaptive_avg_pool{}d", "adaptive_max_pool{}d", owner=F),
+        **ranks("AdaptiveMaxPool{}d"),
+        **ranks("adaptive_max_pool{}d", owner=F),
         **ranks("adaptive_max_pool{}d_with_indices", owner=F, return_indices=True),
         torch.adaptive_max_pool1d: {"nd": 1, "return_indices": True},
     },
-    reads=lambda m: {
-        name: getattr(m, name) for name in ("output_size", "return_indices") if hasattr(m, name)
-    },
+    reads=("output_size", "return_indices"),
     samples=(
-        "nn.AdaptiveAvgPool1d(3)(x[..., 4:]) @ 2,3,H",
-        "nn.AdaptiveAvgPool2d((2, 5)) @ 2,3,H,W",
-        "nn.AdaptiveAvgPool2d((None, 4)) @ 2,3,H,W",
         "nn.AdaptiveMaxPool2d((3, None)) @ 3,H,W",
         "nn.AdaptiveMaxPool2d((3, 2), return_indices=True)(x)[1] @ 2,3,H,W",
         "nn.AdaptiveMaxPool3d((1, 2, 4)) @ 2,3,D,H,W",
-        "F.adaptive_avg_pool2d(x, (x.shape[2] - 2, 3)) @ 2,3,H,W",
         "F.adaptive_max_pool1d(x, 4, return_indices=True)[1] @ 2,3,H",
-        "F.adaptive_avg_pool3d(x, (2, None, 3)) @ 2,3,D,H,W",
         (
             "(lambda p: F.max_unpool2d(p[0], p[1], 2))"
             "(F.adaptive_max_pool2d(x, (3, 2), return_indices=True)) @ 2,3,H,W"

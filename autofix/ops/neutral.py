@@ -20,6 +20,13 @@ def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
     return Tensor(input.shape)
 
 
+def channel_dropout(call: Call, input: Tensor, *args: Any, **options: Any) -> Tensor:
+    """torch.nn.functional.dropout1d, which alone of its kind asks for a rank."""
+    if input.ndim not in (2, 3):
+        raise Refused(f"dropout1d() of a tensor with {input.ndim} dimensions")
+    return input
+
+
 def converted(call: Call, x: Tensor, dtype: Any = None, non_blocking: bool = False) -> Tensor | str:
     """The tensor with another type; without one, the name of the type that it has."""
     return "torch.FloatTensor" if dtype is None else x
@@ -53,14 +60,14 @@ def named_tuple(call: Call, *items: Any, kind: Any, **named: Any) -> Any:
 _MODULES = words(
     """
     ReLU ReLU6 LeakyReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Hardtanh
-    Hardswish Hardsigmoid Hardshrink Softshrink Softplus Softsign Threshold Dropout Dropout1d Dropout2d
+    Hardswish Hardsigmoid Hardshrink Softshrink Softplus Softsign Threshold Dropout Dropout2d
     Dropout3d AlphaDropout FeatureAlphaDropout Identity
     """
 )
 _ACTIVATIONS = words(
     """
     relu relu6 leaky_relu rrelu elu celu selu gelu silu mish sigmoid logsigmoid tanh tanhshrink hardtanh
-    hardswish hardsigmoid hardshrink softshrink softplus softsign threshold dropout dropout1d dropout2d
+    hardswish hardsigmoid hardshrink softshrink softplus softsign threshold dropout dropout2d
     dropout3d alpha_dropout feature_alpha_dropout relu_ leaky_relu_ rrelu_ elu_ celu_ selu_ hardtanh_
     threshold_
     """
@@ -118,6 +125,12 @@ register(
         "x.relu_() @ 2,3,H,W",
         "torch.zeros_like(x) @ 2,3,H,W",
     ),
+)
+register(
+    "dropout of channels in one dimension",
+    channel_dropout,
+    (nn.Dropout1d, F.dropout1d),
+    samples=("nn.Dropout1d() @ 2,C,H", "nn.Dropout1d() @ 2,2,H,W", "F.dropout1d(x, 0.5) @ H,W"),
 )
 register(
     "type",

@@ -177,6 +177,13 @@ def local_response_norm(call: Call, input: Tensor, size: int, *args: Any, **opti
     return input
 
 
+def map_response_norm(call: Call, input: Tensor) -> Tensor:
+    """torch.nn.CrossMapLRN2d."""
+    if input.ndim != 4:
+        raise Refused(f"a tensor with {input.ndim} dimensions where 4 are needed")
+    return input
+
+
 def vector_normalize(
     call: Call, input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
@@ -289,7 +296,7 @@ register(
 register(
     "local response norm",
     local_response_norm,
-    (F.local_response_norm, nn.LocalResponseNorm, nn.CrossMapLRN2d),
+    (F.local_response_norm, nn.LocalResponseNorm),
     reads=("size",),
     samples=(
         "nn.LocalResponseNorm(5) @ 2,C,H,W",
@@ -297,6 +304,12 @@ register(
         "F.local_response_norm(x, 3) @ 2,3,D,H,W",
         "F.local_response_norm(x, 3) @ 2,H",
     ),
+)
+register(
+    "response norm across maps",
+    map_response_norm,
+    (nn.CrossMapLRN2d,),
+    samples=("nn.CrossMapLRN2d(5) @ 2,C,H,W", "nn.CrossMapLRN2d(2) @ 2,C,H"),
 )
 register(
     "normalize",

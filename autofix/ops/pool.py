@@ -91,7 +91,8 @@ def average_pool(
     nd: int,
 ) -> Any:
     """torch.nn.functional.avg_pool1d/2d/3d."""
-    for n, kernel in zip(input.shape[-nd:], per_axis(kernel_size, nd), strict=True):
+    _, sizes = spatial(input, nd)
+    for n, kernel in zip(sizes, per_axis(kernel_size, nd), strict=True):
         if nd == 3:  # torch checks this here alone, and looks past the padding
             call.require(at_least(n, kernel), Code.KERNEL, "kernel fits the bare input", needs=kernel, gets=n)
     return pool(call, input, kernel_size, stride, padding, 1, ceil_mode, nd=nd)

@@ -9,7 +9,7 @@ from torch import nn
 
 from autofix.condition import at_least, divides
 from autofix.fault import Code
-from autofix.ops.base import Call, Tensor, per_axis, register, same_number, spatial
+from autofix.ops.base import Call, Refused, Tensor, per_axis, register, same_number, spatial
 from autofix.ops.formula import kernel_fits, not_empty, window_size
 from autofix.size import product
 
@@ -39,6 +39,8 @@ def fold(
     stride: Any = 1,
 ) -> Tensor:
     """torch.nn.functional.fold: the inverse of unfold."""
+    if input.ndim not in (2, 3):
+        raise Refused(f"a tensor with {input.ndim} dimensions where 2 or 3 are needed")
     sizes, kernels, dilations = per_axis(output_size, 2), per_axis(kernel_size, 2), per_axis(dilation, 2)
     paddings, strides = per_axis(padding, 2), per_axis(stride, 2)
     counts = [

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import nn
 
 from autofix.condition import any_of, at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, per_axis, register, same_number, spatial, weight_shape
+from autofix.ops.base import (
+    Call,
+    Refused,
+    Tensor,
+    per_axis,
+    ranks,
+    register,
+    same_number,
+    spatial,
+    weight_shape,
+)
 from autofix.ops.formula import effective_kernel, kernel_fits, not_empty, transposed_size, window_size
 from autofix.ops.knobs import DILATION, OUTPUT_PADDING, PADDING, STRIDE, TRANSPOSED_PADDING
 from autofix.ops.pad import pad_size
@@ -26,9 +35,11 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    *,
+    nd: int,
 ) -> Tensor:
     """torch.nn.functional.conv1d/2d/3d, and the modules with every padding mode."""
-    rank = weight.ndim - 2
+    rank = _rank(weight, nd)
     lead, sizes = spatial(input, rank)
     same_number(
         call, lead[-1], weight.shape[1] * groups, Code.CHANNELS, "input has the channels of the weight"
@@ -45,6 +56,13 @@ def convolution(
         kernel_fits(call, n + total, 0, kernels[axis], dilations[axis])
         out.append(window_size(n + total, kernels[axis], strides[axis], 0, dilations[axis]))
     return Tensor((*lead[:-1], weight.shape[0], *out))
+
+
+def _rank(weight: Tensor, nd: int) -> int:
+    """The number of spatial axes, which a kernel of another length contradicts: Conv1d(2, 4, (1, 2))."""
+    if weight.ndim != nd + 2:
+        raise Refused(f"a kernel with {weight.ndim - 2} axes where the layer has {nd}")
+    return nd
 
 
 def _padding(padding: Any, kernels: Any, dilations: Any, axis: int, rank: int) -> tuple[Dim, Dim]:
@@ -68,9 +86,11 @@ def transposed_convolution(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
+    *,
+    nd: int,
 ) -> Tensor:
     """torch.nn.functional.conv_transpose1d/2d/3d."""
-    rank = weight.ndim - 2
+    rank = _rank(weight, nd)
     lead, sizes = spatial(input, rank)
     same_number(call, lead[-1], weight.shape[0], Code.CHANNELS, "input has the channels of the weight")
     strides, dilations = per_axis(stride, rank), per_axis(dilation, rank)
@@ -104,12 +124,13 @@ def transposed_layer(
     output_padding: Any,
     groups: int,
     dilation: Any,
+    nd: int,
 ) -> Tensor:
     """The forward of torch.nn.ConvTranspose1d/2d/3d: an output_size takes the place of output_padding."""
     if output_size is not None:
         output_padding = _wanted(call, input, tuple(output_size), weight, (stride, padding, dilation))
     return transposed_convolution(
-        call, input, weight, None, stride, padding, output_padding, groups, dilation
+        call, input, weight, None, stride, padding, output_padding, groups, dilation, nd=nd
     )
 
 
@@ -150,7 +171,7 @@ def _read_transposed(module: Any) -> dict[str, Any]:
 register(
     "convolution",
     convolution,
-    (nn.Conv1d, nn.Conv2d, nn.Conv3d, F.conv1d, F.conv2d, F.conv3d),
+    {**ranks("Conv{}d"), **ranks("conv{}d", owner=F)},
     reads=_read_convolution,
     knobs=(PADDING, STRIDE, DILATION),
     samples=(
@@ -172,6 +193,10 @@ register(
         "nn.Conv2d(2, 3, (1, 2), padding='valid', padding_mode='reflect') @ 2,2,H,W",
         "F.conv1d(x, torch.ones(4, 2, 3), groups=2) @ 2,H,W",
         "F.conv1d(x, torch.ones(3, 2, 3)) @ 2,H,W",
+        "nn.Conv1d(2, 3, (1, 2)) @ 2,2,H,W",
+        "nn.Conv1d(2, 3, (2,)) @ 2,2,H",
+        "F.conv1d(x, torch.ones(3, 2, 1, 2)) @ 2,2,H",
+        "F.conv2d(x, torch.ones(3, 2, 2)) @ 2,2,H",
         "torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, (3, 4))) @ 2,2,H,W",
         "torch.nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 3, (2, 5))) @ 2,2,H,W",
         "torch.nn.utils.weight_norm(nn.Conv2d(2, 3, (3, 4))) @ 2,2,H,W",
@@ -180,7 +205,7 @@ register(
 register(
     "transposed convolution",
     transposed_convolution,
-    (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
+    ranks("conv_transpose{}d", owner=F),
     knobs=(OUTPUT_PADDING, TRANSPOSED_PADDING, STRIDE),
     samples=(
         "F.conv_transpose1d(x, torch.ones(2, 3, 4), stride=3, padding=4) @ 2,2,H",
@@ -195,7 +220,7 @@ register(
 register(
     "transposed convolution",
     transposed_layer,
-    (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    ranks("ConvTranspose{}d"),
     reads=_read_transposed,
     knobs=(OUTPUT_PADDING, TRANSPOSED_PADDING, STRIDE),
     samples=(
@@ -203,6 +228,7 @@ register(
         "nn.ConvTranspose2d(2, 3, (3, 2), stride=(2, 3), padding=(3, 1), output_padding=(1, 2)) @ 2,2,H,W",
         "nn.ConvTranspose2d(2, 4, (2, 3), stride=(1, 2), padding=(2, 0), dilation=(3, 1)) @ 2,2,H,W",
         "nn.ConvTranspose1d(4, 6, 3, stride=2, groups=2) @ 2,4,H",
+        "nn.ConvTranspose1d(2, 3, (2, 3)) @ 2,2,H,W",
         "nn.ConvTranspose3d(2, 3, (1, 2, 3), stride=(1, 2, 2), padding=(0, 1, 2)) @ 2,2,D,H,W",
         "nn.ConvTranspose2d(2, 3, (2, 3)) @ 2,H,W",
         "nn.ConvTranspose2d(2, 3, (3, 2), (2, 3))(x, output_size=(2 * x.shape[2], 3 * x.shape[3])) @ 2,2,H,W",
