@@ -240,8 +240,9 @@ def check_fits(model: nn.Module, analysis: Analysis) -> None:
     first = min(asking, key=lambda requirement: requirement.site, default=None)
     if first is None or first.condition.axes - {BATCH} or bool(first.condition.at({BATCH: 2})):
         return
-    if piece.meaning.conditions:  # elsewhere the model may take another path
-        return
+    earlier = (site.module for site in piece.program.sites[: first.site] if site.module is not None)
+    if piece.meaning.conditions or any(list(layer.parameters()) for layer in earlier):
+        return  # another path may do, or the layers do not fit each other
     site = piece.program.sites[first.site]
     given, fitting = (_written(shapes) for shapes in (analysis.inputs, input_shapes(model)))
     numbers = f": needs {first.needs}, gets {first.gets}" if isinstance(first.gets, int) else ""

@@ -261,7 +261,7 @@ def test_handlers_count_where_forward_reaches_them() -> None:
 
 
 class NoGradientInEval(nn.Module):
-    """A sample in train mode; in eval mode the deviation is changed in place, although its gradient needs it."""
+    """A sample in train mode; in eval mode what its gradient needs is changed in place."""
 
     def __init__(self) -> None:
         super().__init__()
