@@ -28,6 +28,7 @@ from autofix.insertion import operands
 from autofix.interpret import Meaning
 from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
+from autofix.ops.join import Repeated
 from autofix.ops.split import Pieces
 from autofix.program import Program, Ref, Site
 from autofix.size import at
@@ -203,8 +204,10 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
         sources = tuple(live[ref] for ref in references((site.args, site.kwargs)) if ref in live)
         lives = site.kind == "placeholder" or site.module is not None or bool(sources)
         if lives and _has_tensor(value):
-            takes_apart = site.kind == "call_function" and not _computes(site, meaning)
-            live[site.index] = frozenset[int]().union(*sources) if takes_apart else frozenset({site.index})
+            same = site.kind == "call_function" and not _computes(
+                site, meaning
+            )  # taken apart, or put together
+            live[site.index] = frozenset[int]().union(*sources) if same else frozenset({site.index})
         if not site.kind.startswith("call"):
             continue
         before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))
@@ -219,12 +222,14 @@ def _holds(truth: Any, point: Mapping[int, int]) -> Any:
 
 
 def _has_tensor(value: Any) -> bool:
-    return value is UNKNOWN or isinstance(value, Pieces) or bool(operands(value, Tensor))
+    return value is UNKNOWN or isinstance(value, Pieces | Repeated) or bool(operands(value, Tensor))
 
 
 def _computes(site: Site, meaning: Meaning) -> bool:
     """Whether a call is more than taking apart or putting together what is there."""
     if isinstance(site.target, type) or (site.target is operator.getitem and isinstance(site.args[0], tuple)):
+        return False
+    if isinstance(meaning.values[site.index], Repeated):
         return False
     if site.target in (operator.getitem, getattr) and isinstance(site.args[0], Ref):
         return isinstance(meaning.values[site.args[0].site], Tensor)

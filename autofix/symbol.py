@@ -53,6 +53,9 @@ _OF_NUMPY: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
+_NO_NUMBERS: Final = (list, tuple, dict, set, str, type(None))
+
+
 class Symbol(Recorded):
     """A proxy that answers what its value tells: Python's questions about sizes, not about data."""
 
@@ -107,6 +110,16 @@ class Symbol(Recorded):
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __eq__(self, other: object) -> Any:
+        return NotImplemented if self._incomparable(other) else super().__eq__(other)
+
+    def __ne__(self, other: object) -> Any:
+        return NotImplemented if self._incomparable(other) else super().__ne__(other)
+
+    def _incomparable(self, other: object) -> bool:
+        """Whether torch leaves a comparison to Python, to which a tensor is no list, no string, no None."""
+        return isinstance(self.value, Tensor) and isinstance(other, _NO_NUMBERS)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """numpy's functions of sizes, as Python's."""

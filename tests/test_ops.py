@@ -55,6 +55,7 @@ SOUND = {
     "torch.cat([x, x], 2).view(-1, 2, x.shape[2]) @ B,3,H": "True",
     "x.view(-1, 4) @ H,W": "W == 4",
     "x.view(-1, 4) @ H": "True",
+    "nn.AdaptiveAvgPool2d(1)(x[..., 3:]) @ 2,H,W": "W > 3",
     "x.flatten(2)[..., :-2].reshape(-1, max(x.shape[2] * x.shape[3] + -2, 0)) @ B,3,H,W": "H * W > 2",
     (
         "x.flatten(2)[..., : x.shape[2]]"
@@ -64,6 +65,11 @@ SOUND = {
 
 # What the rules must not pretend to know: the result depends on values, or on more than is modelled.
 UNMODELLED = (
+    "y[x.long() > 0] @ 3 ; 3,W",
+    "y[x.long() * 0.5 == 0] @ 3 ; 3,W",
+    "y[x.long().to(torch.bool)] @ 3 ; 3,W",
+    "y[x.long().to(x.dtype)] @ 3 ; 3,W",
+    "y[x.long().bool()] @ 3 ; 3,W",
     "F.one_hot(x.long()) @ 2,H",
     "x[..., ...] @ 2,3,H,W",
     "x.split(3, 1)[-1] @ 2,H",

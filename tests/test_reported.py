@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from autofix import AutofixError, check_model, fix_model
 from autofix.handlers import catches
+from autofix.size import BATCH, at
 
 SEQUENCE = (1, 4, "L")
 IMAGE = (1, 3, "H", "W")
@@ -288,3 +289,71 @@ def test_a_kernel_with_more_axes_than_its_layer_is_refused(layer: nn.Module) -> 
     model = nn.Sequential(nn.Conv2d(2, 2, 1), layer)
     agrees(model, (1, 2, "H", "W"))
     assert not check_model(model, input_shape=(1, 2, "H", "W")).accepts(9, 9)
+
+
+class Codebook(nn.Module):
+    """The loss of a quantizer in forward, and a table of relative positions picked by copied integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(4, 3, 2, 2)
+        self.table = nn.Parameter(torch.randn(49, 4))
+        self.register_buffer("index", torch.randint(0, 49, (16, 16)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        code = self.down(x)
+        bias = self.table[(self.index.clone()[:4, :4].reshape(-1) + 1).clamp(max=48)].reshape(4, 4, -1)
+        return F.mse_loss(self.up(code), x), F.l1_loss(code, code.detach(), reduction="none"), bias
+
+
+def test_losses_in_forward_and_copied_indices() -> None:
+    agrees(Codebook(), IMAGE)
+    works_from(Codebook(), IMAGE, 2)
+
+
+class Warps(nn.Module):
+    """A list as long as the batch, as MONAI's Warp stacks its reference grid."""
+
+    def __init__(self, dim: int = 0) -> None:
+        super().__init__()
+        self.flow, self.dim = nn.Conv2d(3, 3, 3, 2, 1), dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        flow = self.flow(x)
+        grid = torch.stack([flow[0]] * flow.shape[0], dim=self.dim)
+        return torch.cat((flow.shape[3] - 2) * [grid], dim=1)
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_a_list_as_long_as_the_batch(dim: int) -> None:
+    """Along the width, a list that is as long as that is wide; below 5 the list is empty."""
+    report = check_model(Warps(dim), input_shape=IMAGE)
+    assert report.proved
+    agrees(Warps(dim), IMAGE)
+    assert not report.accepts(9, 4)
+    piece = report.analysis.evaluating.pieces[0]
+    result = piece.meaning.values[-1]
+    assert (
+        tuple(at(n, {BATCH: 4, 0: 5, 1: 8}) for n in result.shape)
+        == Warps(dim)(torch.randn(4, 3, 5, 8)).shape
+    )
+
+
+class AsksOfATensor(nn.Module):
+    """Comparisons with what is no number are False for a tensor, whatever is in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.jit.isinstance(x, list[torch.Tensor]) or x == [] or x == "none" or x == None or x == {}:  # noqa: E711
+            x = x[0]
+        if x != ():
+            return self.conv(x)
+        return x
+
+
+def test_a_tensor_is_no_list() -> None:
+    agrees(AsksOfATensor(), IMAGE)
+    assert check_model(AsksOfATensor(), input_shape=IMAGE).proved

@@ -39,8 +39,6 @@ def adaptive_average(call: Call, input: Tensor, output_size: Any, *, nd: int) ->
     """torch.nn.functional.adaptive_avg_pool1d/2d/3d: to a single value, torch takes the mean at any rank."""
     least = nd + (0 if isinstance(output_size, int) else 1)
     if nd > 1 and set(per_axis(output_size, nd)) == {1} and input.ndim >= least:
-        for n in input.shape[input.ndim - nd :]:
-            not_empty(call, n, "what is averaged is not empty", silent=True)
         return Tensor((*input.shape[: input.ndim - nd], *(1,) * nd))
     return adaptive_pool(call, input, output_size, nd=nd)
 
@@ -95,7 +93,9 @@ register(
         "nn.AdaptiveAvgPool2d(1) @ H,W",
         "nn.AdaptiveAvgPool2d(1)(x[..., 3:]) @ 2,H,W",
         "nn.AdaptiveAvgPool2d((1, 1)) @ H,W",
-        "nn.AdaptiveAvgPool2d((1, 1)) @ 2,H,W",
+        "nn.AdaptiveAvgPool2d(1) @ H",
+        "nn.AdaptiveAvgPool2d((1, 1))(x[..., 3:]) @ 2,H,W",
+        "nn.AdaptiveAvgPool1d(1) @ 2,3,4,H",
         "nn.AdaptiveAvgPool3d(1)(x[:, 3:]) @ H,W,D",
         "F.adaptive_avg_pool2d(x, (x.shape[2] - 2, 3)) @ 2,3,H,W",
         "F.adaptive_avg_pool3d(x, (2, None, 3)) @ 2,3,D,H,W",

@@ -11,6 +11,7 @@ import torch
 from autofix import ratio
 from autofix.condition import Condition, all_of, any_of, equal, negated
 from autofix.ops.base import Tensor, Unmodelled
+from autofix.ops.join import Repeated
 from autofix.ratio import NotExactError, Ratio
 from autofix.size import Dim, is_dim, larger, product
 
@@ -38,8 +39,10 @@ def _sequence(name: str, left: Any, right: Any = None) -> Any:
     both = isinstance(left, tuple | list) and isinstance(right, tuple | list)
     if both and name == "add":
         return (*left, *right)
-    if name == "mul" and isinstance(right, int):
-        return left * right
+    if name == "mul" and not both:
+        items, count = (left, right) if isinstance(left, tuple | list) else (right, left)
+        if is_dim(count):
+            return items * count if isinstance(count, int) else Repeated(items, count)
     if not both or name not in ("eq", "ne"):
         raise Unmodelled(f"{name} of a shape")
     same = len(left) == len(right) and all_of(number("eq", a, b) for a, b in zip(left, right, strict=True))

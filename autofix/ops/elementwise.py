@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -10,12 +11,23 @@ import torch
 from autofix.condition import equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, register, words
+from autofix.ops.index import Integers
 from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Joint, Size
 
 
-def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = False, **options: Any) -> Any:
-    """torch.add and its like over tensors and numbers; without tensors, Python's own operator."""
+def elementwise(
+    call: Call,
+    *operands: Any,
+    scalar: str = "",
+    inplace: bool = False,
+    closed: bool = False,
+    **options: Any,
+) -> Any:
+    """torch.add and its like over tensors and numbers; without tensors, Python's own operator.
+
+    closed: of integers it makes integers
+    """
     if options.get("out") is not None:
         raise Unmodelled("out=")
     tensors = [value for value in (*operands, *options.values()) if isinstance(value, Tensor)]
@@ -27,7 +39,8 @@ def elementwise(call: Call, *operands: Any, scalar: str = "", inplace: bool = Fa
         for other in tensors:
             broadcast_into(call, target, other.shape)
         return Tensor(target)
-    return Tensor(broadcast(call, *(tensor.shape for tensor in tensors)))
+    whole = closed and all(isinstance(value, Integers | Integral | Size | Joint) for value in operands)
+    return (Integers if whole else Tensor)(broadcast(call, *(tensor.shape for tensor in tensors)))
 
 
 def _divides_by_something(call: Call, name: str, operands: tuple[Any, ...]) -> None:
@@ -72,19 +85,27 @@ _FUNCTIONS = words(
 )
 
 
+_CLOSED = words(
+    """
+    add sub subtract mul multiply floordiv floor_divide mod remainder fmod neg pos abs maximum minimum clamp
+    clip clamp_min clamp_max lshift rshift bitwise_left_shift bitwise_right_shift rsub
+    """
+)
+
+
 def _elementwise_targets() -> dict[Any, dict[str, Any]]:
     targets: dict[Any, dict[str, Any]] = {}
     for name in _OPERATORS:
-        targets[getattr(operator, name)] = {"scalar": name}
-        targets[f"__{name.rstrip('_')}__"] = {}
+        targets[getattr(operator, name)] = {"scalar": name, "closed": name in _CLOSED}
+        targets[f"__{name.rstrip('_')}__"] = {"closed": name in _CLOSED}
     for name in _INPLACE_OPERATORS:
         targets[getattr(operator, name)] = {"scalar": name, "inplace": True}
         targets[f"__{name}__"] = {"inplace": True}
-    targets |= {f"__r{name}__": {} for name in _REFLECTED}
+    targets |= {f"__r{name}__": {"closed": name in _CLOSED} for name in _REFLECTED}
     for name in _FUNCTIONS:
-        targets[getattr(torch, name, None)] = {}
+        targets[getattr(torch, name, None)] = {"closed": name in _CLOSED}
         if hasattr(torch.Tensor, name):
-            targets[name] = {}
+            targets[name] = {"closed": name in _CLOSED}
         if hasattr(torch.Tensor, f"{name}_"):
             targets[f"{name}_"] = {"inplace": True}
     return targets | {"copy_": {"inplace": True}}
@@ -111,6 +132,8 @@ register(
         "x > torch.ones(4, 3) @ 2,H,W",
         "torch.logical_and(x, torch.ones(4, 3)) @ 2,H,W",
         "-x @ 2,H,W",
+        "y[torch.arange(3) % 2 + 1] @ H ; 3,W",
+        "y[1 - torch.arange(2).clamp(max=2)] @ H ; 3,W",
         "x.clamp(min=0, max=1) @ 2,H,W",
         "x.masked_fill(torch.ones(4, 1) > 0, 0.0) @ 2,H,W",
         "x * (x.shape[2] - x.shape[1] // 2) @ 2,H,W",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from autofix.condition import any_of, equal
+from autofix.condition import any_of, at_least, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, axis_of, register, same_number
 from autofix.size import Dim, Size, identical, larger, smaller
@@ -65,10 +66,27 @@ def broadcast_into(call: Call, target: tuple[Dim, ...], other: tuple[Dim, ...]) 
     return target
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A list that is repeated as often as a size says: `[x] * x.shape[0]`."""
+
+    items: Sequence[Any]
+    count: Dim
+
+
 def cat(
-    call: Call, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None, out: Any = None
+    call: Call,
+    tensors: Sequence[Tensor] | Repeated,
+    dim: int = 0,
+    *,
+    axis: int | None = None,
+    out: Any = None,
 ) -> Tensor:
     """torch.cat: sizes add up along one dimension and are equal along the others."""
+    if isinstance(tensors, Repeated):
+        return _repeated(
+            call, cat(call, tensors.items, dim, axis=axis), tensors.count, dim if axis is None else axis
+        )
     parts = [t for t in tensors if t.shape != (0,)]  # torch passes over an empty vector of any company
     if not parts:
         return Tensor((0,))
@@ -86,8 +104,17 @@ def cat(
     return Tensor(tuple(shape))
 
 
-def stack(call: Call, tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
+def _repeated(call: Call, once: Tensor, count: Dim, dim: int) -> Tensor:
+    """What a list of tensors gives, where the list is repeated."""
+    call.require(at_least(count, 1), Code.EMPTY, "the list is not empty", needs=1, gets=count)
+    along = axis_of(dim, once.ndim)
+    return Tensor((*once.shape[:along], once.shape[along] * count, *once.shape[along + 1 :]))
+
+
+def stack(call: Call, tensors: Sequence[Tensor] | Repeated, dim: int = 0, *, out: Any = None) -> Tensor:
     """torch.stack: a new dimension; all sizes are equal."""
+    if isinstance(tensors, Repeated):
+        return _repeated(call, stack(call, tensors.items, dim), tensors.count, dim)
     first, *others = tensors
     for tensor in others:
         if tensor.ndim != first.ndim:
@@ -138,7 +165,10 @@ register(
     "stack",
     stack,
     (torch.stack,),
-    samples=("torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W", "torch.stack((x, x, x), dim=-2) @ 2,H,W"),
+    samples=(
+        "torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W",
+        "torch.stack((x, x, x), dim=-2) @ 2,H,W",
+    ),
 )
 register(
     "stack",

@@ -11,6 +11,8 @@ from torch import nn
 from autofix.condition import divides
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register, same_features, words
+from autofix.ops.index import Integers
+from autofix.ops.scalar import Trait
 
 
 def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
@@ -18,6 +20,28 @@ def neutral(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
     if not isinstance(input, Tensor):
         raise Unmodelled("the argument is no tensor")
     return Tensor(input.shape)
+
+
+def same_kind(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
+    """A copy: integers stay integers."""
+    return input if type(input) is Integers else neutral(call, input, *args, **options)
+
+
+def whole(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
+    """torch.Tensor.long and its like."""
+    return Integers(neutral(call, input).shape)
+
+
+def moved(call: Call, input: Tensor, *args: Any, **options: Any) -> Tensor:
+    """torch.Tensor.to: another device, or another type."""
+    given = (*args, *options.values())
+    if any(
+        value in (torch.long, torch.int, torch.short) for value in given if isinstance(value, torch.dtype)
+    ):
+        return whole(call, input)
+    typed = (torch.dtype, Tensor)  # another tensor's type is not known
+    other = any(isinstance(value, typed) or value == Trait("dtype") for value in given)
+    return neutral(call, input) if other else same_kind(call, input)
 
 
 def channel_dropout(call: Call, input: Tensor, *args: Any, **options: Any) -> Tensor:
@@ -75,20 +99,20 @@ _ACTIVATIONS = words(
 _UNARY = words(
     """
     abs absolute acos acosh angle arccos arcsin arctan asin asinh atan atanh bernoulli bitwise_not ceil
-    conj cos cosh deg2rad detach digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf
+    conj cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf
     isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg
     negative positive rad2deg real reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt
-    square tan tanh trunc clone dropout alpha_dropout feature_dropout feature_alpha_dropout selu celu
+    square tan tanh trunc dropout alpha_dropout feature_dropout feature_alpha_dropout selu celu
     rrelu renorm zeros_like ones_like empty_like full_like rand_like randn_like randint_like
     """
 )
 _METHODS = words(
     """
-    bfloat16 bool byte char cpu cuda double float half int long short to type_as
-    requires_grad_ zero_ fill_ normal_ uniform_ hardshrink exponential_ random_ pin_memory share_memory_
-    resolve_conj resolve_neg
+    bfloat16 bool byte char double float half type_as requires_grad_ zero_ fill_ normal_ uniform_ hardshrink
+    exponential_ random_ resolve_conj resolve_neg
     """
 )
+_COPIES = words("clone detach cpu cuda pin_memory share_memory_")
 _LIBRARIES = (
     "torchvision.ops.stochastic_depth.stochastic_depth",
     "torchvision.ops.stochastic_depth.StochasticDepth",
@@ -124,6 +148,28 @@ register(
         "x.contiguous().float().detach() @ 2,3,H,W",
         "x.relu_() @ 2,3,H,W",
         "torch.zeros_like(x) @ 2,3,H,W",
+    ),
+)
+register(
+    "copy",
+    same_kind,
+    (torch.clone, torch.detach, "detach_", *_COPIES),
+    samples=("x.clone().contiguous().detach() @ 2,H,W", "y[x.long().clone().detach().cpu()] @ H ; 3,W"),
+)
+register(
+    "whole numbers",
+    whole,
+    ("long", "int", "short"),
+    samples=("x.long() @ 2,H", "y[x.int().long()] @ H ; 3,W"),
+)
+register(
+    "to",
+    moved,
+    ("to",),
+    samples=(
+        "x.to(torch.float64) @ 2,H",
+        "y[x.to(torch.long).to('cpu')] @ H ; 3,W",
+        "y[x.to(dtype=torch.int)] @ H ; 3,W",
     ),
 )
 register(
