@@ -83,6 +83,9 @@ def at_least(left: Dim, right: Dim) -> Condition:
 
 
 def equal(left: Dim, right: Dim) -> Condition:
+    """Of a product and 0: one of its factors is 0."""
+    if isinstance(left, Joint) and left.op == "*" and isinstance(right, int) and right == 0:
+        return any_of((equal(left.left, 0), equal(left.right, 0)))
     return Condition("==", left, right)
 
 

@@ -24,7 +24,16 @@ from autofix.size import BATCH
 from autofix.solve.request import Request, Solution
 from autofix.solve.words import edits_of, inserts_of
 from autofix.unlisted import listed
-from autofix.verify import Verdict, certify, computes, device_of, failing_run, many_points, run_points
+from autofix.verify import (
+    Computed,
+    Verdict,
+    certify,
+    computes,
+    device_of,
+    failing_run,
+    many_points,
+    run_points,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def finish(
     report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
     certificates, why = certify(solution.analysis, box, changes)
     patched = _patched(model, captured, before, solution, inplace)
-    ran = _run(patched.model, captured, before, solution)
+    ran = _run(patched.model, model, captured, before, solution)
     edits: tuple[Edit, ...] = edits_of(request, solution, before.faults)
     return Fix(
         model=patched.model,
@@ -113,7 +122,9 @@ def _smallest(box: Box) -> dict[int, int]:
     return {axis: bounds[0] for axis, bounds in box.items()} | {BATCH: 2}
 
 
-def _run(patched: nn.Module, captured: Plain | Followed, before: Report, solution: Solution) -> Ran:
+def _run(
+    patched: nn.Module, model: nn.Module, captured: Plain | Followed, before: Report, solution: Solution
+) -> Ran:
     """Run the repaired model, on the meta device and with real values. Raises InternalError."""
     box, inputs, changes = before.box, before.analysis.inputs, solution.changes
     points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
@@ -127,15 +138,16 @@ def _run(patched: nn.Module, captured: Plain | Followed, before: Report, solutio
         with edited(captured.programs[0].root, changes) as meta:
             failure = failing_run(meta, inputs, points)
     has_values = bool(changes) and device_of(patched).type != "meta"
-    backward = True
+    values = Computed(forward=has_values)
     if has_values and not failure:
-        failure, backward = computes(patched, before.analysis, sizes)
+        values = computes(patched, model, before.analysis, sizes)
+        failure = values.failure
     if failure is None and changes and isinstance(captured, Followed):
         failure = _failing_path(patched, inputs, box)
     if failure:
         raise InternalError(f"the repaired model fails {failure}")
     ran = tuple(tuple(point[axis] for axis in axes) for point in points)
-    return Ran(ran, sizes if has_values else None, backward)
+    return Ran(ran, sizes if values.forward else None, values.backward)
 
 
 def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:

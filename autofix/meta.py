@@ -7,7 +7,7 @@ import operator
 import random
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from unittest.mock import patch
@@ -102,22 +102,40 @@ _SAME_SHAPE |= {F.dropout}
 _SAME_SHAPE |= {torch.relu, F.relu, torch.sigmoid, torch.tanh, torch.Tensor.relu, torch.Tensor.sigmoid}
 
 
+META: Final = torch.device("meta")
+# What the meta device stands in for: nothing moves, and a model that asks is on the CPU.
+_ANSWERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    torch.Tensor.cpu: lambda x: x,
+    torch.Tensor.cuda: lambda x: x,
+    torch.Tensor.is_cpu.__get__: lambda x: True,  # type: ignore[attr-defined]
+}
+
+
+def _at_home(func: Any, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments, with the meta device in the place of any that they name: "cpu", "cuda:0", 0."""
+    if func is torch.Tensor.to:
+        named = (torch.device, str, int)
+        args = (args[0], *(META if type(value) in named else value for value in args[1:2]), *args[2:])
+    return args, {name: META if name == "device" else value for name, value in kwargs.items()}
+
+
 class _Cheap(TorchFunctionMode):
-    """On the meta device batch norm is a dozen small operators in Python; only its checks matter there."""
+    """On the meta device batch norm is a dozen small operators in Python; only its checks matter there.
+
+    Whatever device the model's own code names is this one.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        if func in _ANSWERS:
+            return _ANSWERS[func](args[0])
+        args, kwargs = _at_home(func, args, kwargs or {})
         if args and _is_tensor(args[0]) and hasattr(args[0], NUMBER):
             if _IN_PLACE.fullmatch(func.__name__):
                 delattr(args[0], NUMBER)  # what counts calls says nothing of sizes
             elif (known := _known(func, args, kwargs)) is not NotImplemented:
                 return known
-        if func is F.batch_norm and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
-            tensors = [*args[1:], *kwargs.values()]
-            if all(_has_features(t, args[0]) for t in tensors if isinstance(t, torch.Tensor)):
-                if kwargs.get("training", False):
-                    F._verify_batch_size(args[0].size())  # type: ignore[attr-defined]
-                return torch.empty_like(args[0])
+        if func is F.batch_norm:
+            return _normalized(args, kwargs)
         if func is torch.cat:
             return _concatenated(args, kwargs)
         if func is torch.Tensor.type and len(args) == 2 and args[0].is_meta:
@@ -125,6 +143,17 @@ class _Cheap(TorchFunctionMode):
         if func in _SAME_SHAPE and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
             return args[0] if kwargs.get("inplace", False) else torch.empty_like(args[0])
         return func(*args, **kwargs)
+
+
+def _normalized(args: Any, kwargs: Any) -> Any:
+    """F.batch_norm, where the features are those of its parameters; anything else is left to torch."""
+    x, tensors = args[0], [*args[1:], *kwargs.values()]
+    fits = all(_has_features(t, x) for t in tensors if isinstance(t, torch.Tensor))
+    if not (issubclass(type(x), torch.Tensor) and x.is_meta and fits):
+        return F.batch_norm(*args, **kwargs)
+    if kwargs.get("training", False):
+        F._verify_batch_size(x.size())  # type: ignore[attr-defined]
+    return torch.empty_like(x)
 
 
 def _concatenated(args: Any, kwargs: Any) -> Any:

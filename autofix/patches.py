@@ -52,6 +52,16 @@ def _method(name: str) -> Callable[..., Any]:
     return call
 
 
+def _stays(move: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Module.to, which a layer that forward makes is sent after a symbol: there it is."""
+
+    def call(layer: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
+        symbol = _symbol_in([*args, *kwargs.values()])
+        return move(layer, *args, **kwargs) if symbol is None else layer
+
+    return call
+
+
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The builtin, which becomes a node of the graph where it is given a symbol."""
 
@@ -145,6 +155,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
         stack.enter_context(patch.object(builtins, "any", _folded(any, operator.or_)))
         for name in _METHODS:
             stack.enter_context(patch.object(torch.Tensor, name, _method(name)))
+        stack.enter_context(patch.object(nn.Module, "to", _stays(nn.Module.to)))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))

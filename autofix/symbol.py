@@ -12,7 +12,7 @@ import torch
 from autofix.capture import Recorded
 from autofix.condition import Condition, equal
 from autofix.errors import CaptureError
-from autofix.ops.base import Tensor
+from autofix.ops.base import Tensor, words
 from autofix.ops.index import Integers
 from autofix.ops.split import Pieces
 from autofix.ratio import Ratio
@@ -53,6 +53,14 @@ _OF_NUMPY: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
+_TRAITS: Final = frozenset(
+    words(
+        """
+        ndim device dtype layout requires_grad is_nested is_quantized is_sparse is_leaf
+        is_cpu is_cuda is_xpu is_mps is_hpu is_ipu is_mtia is_xla is_vulkan
+        """
+    )
+)
 _NO_NUMBERS: Final = (list, tuple, dict, set, str, type(None))
 
 
@@ -133,7 +141,7 @@ class Symbol(Recorded):
         if isinstance(value, Tensor):
             if name == "shape":
                 return self.tracer.shape_of(self)
-            if name in ("ndim", "device", "dtype", "is_cuda", "requires_grad", "is_nested", "is_quantized"):
+            if name in _TRAITS:
                 self.tracer.placed = self if name == "device" else self.tracer.placed
                 return self.tracer.trait(value, name)
         fields: tuple[str, ...] = getattr(value, "_fields", ())
@@ -160,6 +168,13 @@ class Symbol(Recorded):
 
     def is_complex(self) -> bool:
         return False
+
+    def is_contiguous(self, *args: Any, **kwargs: Any) -> bool:
+        return True  # where the model's own run differs, and it matters, its calls will too
+
+    def get_device(self) -> int:
+        self.tracer.placed = self
+        return torch.empty(0, device=self.tracer.device).get_device()
 
     ndimension = dim
 

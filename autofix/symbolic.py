@@ -116,6 +116,8 @@ class SymbolicTracer(Tracer):
             return super().create_proxy("call_function", getattr, (self.placed, "device"), {}).node
         if a is TYPE_NAME and self.typed is not None:
             return super().create_proxy("call_method", "type", (self.typed,), {}).node
+        if type(a) is nn.Parameter and id(a) not in self._named:
+            a = a.detach()  # of a layer that forward makes
         return a.node if type(a) is Symbol else super().create_arg(a)
 
     def shape_of(self, proxy: Symbol) -> tuple[Any, ...]:
@@ -135,6 +137,8 @@ class SymbolicTracer(Tracer):
         """What a meta tensor says of itself, sizes apart."""
         if name == "ndim":
             return value.ndim
+        if name == "is_cpu":
+            return self.device.type in ("cpu", "meta")
         return getattr(torch.empty(0, device=self.device), name)
 
     def pinned(

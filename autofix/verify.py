@@ -171,21 +171,39 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
     return None
 
 
-def computes(model: nn.Module, original: Analysis, sizes: tuple[int, ...]) -> tuple[str | None, bool]:
-    """Real values on the model's device, in eval mode: the error, if any, and whether gradients are there.
+@dataclass(frozen=True)
+class Computed:
+    """How far real values went: the error, if any, or whether there was an output, and gradients."""
 
-    These are left out where the original has none either. The model stays as it is.
+    failure: str | None = None
+    forward: bool = True
+    backward: bool = True
+
+
+def computes(patched: nn.Module, model: nn.Module, original: Analysis, sizes: tuple[int, ...]) -> Computed:
+    """Real values on the model's device, in eval mode. The models stay as they are.
+
+    model: before the repair; what fails there in the same way, at a size that works, is not its fault
     """
-    inputs, device = original.inputs, device_of(model)
-    shapes = inputs.concrete(sizes, 1)
-    tensors = tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
-    failure, forward = _gradients(model, tensors)
-    if failure and forward and not _differentiable(original):
-        return None, False
-    return failure, True
+    failure, forward = _gradients(patched, _reals(patched, original.inputs, sizes))
+    if failure is None:
+        return Computed()
+    point = any_working(original.evaluating, original.inputs)
+    if point is None or patched is model:
+        return Computed(failure)
+    working = tuple(point[axis] for axis in range(len(original.inputs.axes)))
+    before, ran = _gradients(model, _reals(model, original.inputs, working))
+    same = before is not None and ran is forward
+    return Computed(None, forward, False) if same else Computed(failure)
 
 
-def _gradients(model: nn.Module, tensors: tuple[torch.Tensor | None, ...]) -> tuple[str | None, bool]:
+def _reals(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> tuple[Any, ...]:
+    """Inputs with values, where the model is; one sample."""
+    shapes, device = inputs.concrete(sizes, 1), device_of(model)
+    return tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
+
+
+def _gradients(model: nn.Module, tensors: tuple[Any, ...]) -> tuple[str | None, bool]:
     """The error of a run and its gradients, if any, and whether the run itself went well."""
     modes, forward = {module: module.training for module in model.modules()}, False
     model.eval()
@@ -202,19 +220,6 @@ def _gradients(model: nn.Module, tensors: tuple[torch.Tensor | None, ...]) -> tu
         for module, training in modes.items():
             module.training = training
     return None, forward
-
-
-def _differentiable(original: Analysis) -> bool:
-    """Whether the model as it was has gradients, as the meta device shows at a size that works."""
-    point = any_working(original.evaluating, original.inputs)
-    if point is None:
-        return True
-    shapes = original.inputs.concrete(tuple(point[axis] for axis in range(len(original.inputs.axes))), 1)
-    tensors = tuple(
-        tensor.requires_grad_() if tensor is not None and tensor.is_floating_point() else tensor
-        for tensor in meta_inputs(shapes, original.inputs.integer)
-    )
-    return _gradients(original.evaluating.pieces[0].program.root, tensors)[0] is None
 
 
 def device_of(model: nn.Module) -> torch.device:
