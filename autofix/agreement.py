@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from autofix.analyse import Analysis, Mode, Piece
+from autofix.analyse import Analysis, Mode, Piece, smallest
 from autofix.fault import Code
 from autofix.fidelity import follows
 from autofix.meta import raised
 from autofix.program import InputShapes
 from autofix.size import BATCH
 
+UNEQUAL: Final = {2: 256, 3: 40}  # sizes along each axis among which unequal ones are looked for
+LARGER: Final = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512)  # and these
 TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
 
 
@@ -61,3 +63,15 @@ def any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:
     point = {BATCH: np.full(len(sizes), 2), **dict.fromkeys(range(len(inputs.axes)), sizes)}
     good = np.flatnonzero(np.broadcast_to(mode.accepts(point), sizes.shape))
     return {BATCH: 2, **dict.fromkeys(range(len(inputs.axes)), int(good[0]) + 1)} if len(good) else None
+
+
+def unequal_working(mode: Mode, count: int) -> dict[int, int] | None:
+    """The smallest sizes, not the same on all axes, at which the model works; None where none are near."""
+    if count == 1:
+        return None
+    ranges = [np.append(np.arange(1, UNEQUAL[count] + 1), [n for n in LARGER if n > UNEQUAL[count]])] * count
+    grid = np.meshgrid(*ranges, indexing="ij", sparse=True)
+    point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
+    works = np.broadcast_to(mode.accepts(point) & mode.sound.at(point), [len(r) for r in ranges])
+    found = smallest(works, ranges)
+    return None if found is None else {BATCH: 2, **dict(enumerate(found))}

@@ -76,7 +76,7 @@ def check(target: str, format: str, weights: str | None, debug: bool, **asked: A
         result = pipeline.check_model(loaded.model, **_given(asked))
         content = report.of_report(result, format)
     report.show(content)
-    return 0 if result.ok else 1
+    return 1 if result.refuted else 0
 
 
 @autofix.command()

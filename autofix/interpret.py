@@ -215,6 +215,11 @@ class Interpreter:
             raise Unmodelled("a size that has no one formula on both sides of an `if`")
         return chosen
 
+    def always(self, condition: Condition) -> bool:
+        if not condition.axes:
+            return bool(condition.at({}))
+        return len(condition.axes) == 1 and self._empty([~condition, *self.conditions])
+
     def _never(self, *conditions: Condition) -> bool:
         """Whether they hold together at no size at which torch has refused nothing so far."""
         every = itertools.product(*(conjunctions(condition) for condition in conditions))

@@ -11,6 +11,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix import steps
+from autofix.agreement import unequal_working
 from autofix.analyse import Analysis, Mode
 from autofix.condition import Box, Condition, decide, growth_of
 from autofix.curve import LONGEST
@@ -20,6 +21,7 @@ from autofix.meta import raised
 from autofix.region import Patchwork, Region, describe, horizon, parts
 from autofix.size import BATCH
 
+SEEN_TOGETHER = {2: 96, 3: 24}  # sizes along each axis that are looked at in every combination
 FAR = 1 << 14  # where the search for a minimum gives up: no network needs a larger input to begin with
 
 
@@ -62,6 +64,15 @@ class Report:
     def ok(self) -> bool:
         """Every size asked for works, in both modes (train mode with a batch of 2 or more)."""
         return not self.faults and self.proved
+
+    @cached_property
+    def refuted(self) -> bool:
+        """Some size asked for fails for certain; where this is False and `ok` too, nothing is proved."""
+        modes = self.analysis.modes if self.analysis.complete else ()
+        regions = [(mode, region) for mode in modes for region in (mode.accepted, mode.sound)]
+        return bool(self.faults) or any(
+            region.covers(bounds(self.box, mode)).holds is False for mode, region in regions
+        )
 
     def _covered(self, mode: Mode) -> bool:
         box = bounds(self.box, mode)
@@ -234,6 +245,10 @@ class Report:
         """Equal sizes along all axes, in words."""
         inside, last, period = self._along_diagonal(mode, 2)
         text = describe(inside, last, period)
+        other = unequal_working(mode, len(self.axes)) if not any(inside) else None
+        if other is not None:
+            first = " x ".join(str(other[axis]) for axis in range(len(self.axes)))
+            return f"{first} and others; {text} of the same size on all axes"
         mixed = len(self.axes) > 1 and self._not_a_box(mode, np.array(inside))
         return f"{text} (equal sizes on all axes)" if mixed else text
 
@@ -260,13 +275,12 @@ class Report:
         return inside.tolist(), last, period
 
     def _not_a_box(self, mode: Mode, inside: Any) -> bool:
-        """Whether some accepted sizes cannot be combined freely."""
-        good = (np.flatnonzero(inside) + 1)[:64]
-        if not len(good):
-            return True
-        first, rest = np.meshgrid(good, good, indexing="ij", sparse=True)
-        point = {BATCH: 2, **{axis: first if axis == 0 else rest for axis in range(len(self.axes))}}
-        return not bool(np.all(mode.accepts(point)))
+        """Whether unequal sizes work, or not, other than each of them would along all axes."""
+        axes = range(len(self.axes))
+        sizes = np.arange(1, min(len(inside), SEEN_TOGETHER[len(axes)]) + 1)
+        grid = dict(zip(axes, np.meshgrid(*[sizes] * len(axes), indexing="ij", sparse=True), strict=True))
+        each = np.logical_and.reduce(np.broadcast_arrays(*(inside[n - 1] for n in grid.values())))
+        return bool(np.any(mode.accepts({BATCH: 2, **grid}) != each))
 
     def __str__(self) -> str:
         from autofix.report.text import report_text

@@ -27,7 +27,7 @@ def fault(**changes: Any) -> Fault:
 
 def report(**changes: Any) -> Any:
     fields = {
-        "ok": False, "faults": tuple(fault(axis=axis) for axis in "DHW"), "unmodelled": (),
+        "ok": False, "refuted": True, "faults": tuple(fault(axis=axis) for axis in "DHW"), "unmodelled": (),
         "minimum_input": (8, 8, 8), "minimum_input_batch1": None, "working_sizes": ">= 8",
         "axes": ("D", "H", "W"), "model_name": "BadCNN", "capture": "torch.fx", "asked": ">= 5",
         "proved": True, "notes": (), "analysis": SimpleNamespace(complete=True),
@@ -37,7 +37,14 @@ def report(**changes: Any) -> Any:
 
 def good_report(**changes: Any) -> Any:
     return report(
-        **{"ok": True, "faults": (), "minimum_input": (4, 4, 4), "working_sizes": ">= 4", **changes}
+        **{
+            "ok": True,
+            "refuted": False,
+            "faults": (),
+            "minimum_input": (4, 4, 4),
+            "working_sizes": ">= 4",
+            **changes,
+        }
     )
 
 

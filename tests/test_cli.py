@@ -102,7 +102,12 @@ def test_debug_shows_the_traceback(pipeline, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("answer", "code"), [(samples.good_report(), 0), (samples.report(), 1)])
+UNDECIDED = samples.good_report(ok=False, proved=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(samples.good_report(), 0), (samples.report(), 1), (UNDECIDED, 0)]
+)
 def test_check_exits_by_what_it_found(pipeline, capsys, answer, code):
     pipeline.answer = answer
     assert main(["check", EXAMPLE, "--min-input", "5"]) == code

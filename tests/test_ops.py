@@ -51,10 +51,11 @@ SOUND = {
     "x.view(-1, x.shape[2] % -1 - x.shape[2] // -1, x.shape[3]) @ B,3,H,W": "True",
     "(x + y).view(-1, max(x.shape[2], y.shape[2])) @ 2,3,H ; 2,3,W": "H == W",
     "x.view(-1, 2, x.shape[2], x.shape[3]) @ B,6,H,W": "True",
-    "x.view(-1, x.shape[0] * 3) @ B,3": "B == 1",
+    "x.view(-1, x.shape[0] * 3) @ B,3": "True",
     "torch.cat([x, x], 2).view(-1, 2, x.shape[2]) @ B,3,H": "True",
     "x.view(-1, 4) @ H,W": "W == 4",
     "x.view(-1, 4) @ H": "True",
+    "x.view(-1, x.shape[0] * 3, x.shape[2]) @ B,3,H": "True",
     "nn.AdaptiveAvgPool2d(1)(x[..., 3:]) @ 2,H,W": "W > 3",
     "x.flatten(2)[..., :-2].reshape(-1, max(x.shape[2] * x.shape[3] + -2, 0)) @ B,3,H,W": "H * W > 2",
     (

@@ -11,6 +11,7 @@ import report_samples as samples
 from autofix import report
 from autofix.fault import Code, Location
 from autofix.report import notebook, wording
+from autofix.report.text import verdict
 
 REPORT = """\
 BadCNN: 1 fault for sizes >= 5
@@ -235,3 +236,12 @@ def test_colour_on_a_terminal_unless_refused(capsys, monkeypatch, no_color, colo
     monkeypatch.setenv("NO_COLOR", no_color)
     report.show(report.of_report(samples.report(), "full"))
     assert ("\x1b[1;31m" in capsys.readouterr().out) == coloured
+
+
+def test_what_is_neither_proved_nor_refuted_is_no_fault():
+    undecided = samples.good_report(ok=False, proved=False)
+    text = plain(verdict(undecided))
+    assert text == "BadCNN: no fault found for sizes >= 5 (not proved)"
+    assert plain(verdict(samples.good_report(ok=False, refuted=True))).startswith(
+        "BadCNN: not every size works"
+    )

@@ -357,3 +357,63 @@ class AsksOfATensor(nn.Module):
 def test_a_tensor_is_no_list() -> None:
     agrees(AsksOfATensor(), IMAGE)
     assert check_model(AsksOfATensor(), input_shape=IMAGE).proved
+
+
+class CropsBack(nn.Module):
+    """Pads to a multiple, and crops what was added where anything was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+        self.up = nn.ConvTranspose2d(4, 3, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bottom, right = -x.shape[2] % 4, (4 - x.shape[3] % 4) % 4
+        y = self.up(self.conv(F.pad(x, (0, right, 0, bottom))))
+        y = y[:, :, :-bottom] if bottom else y
+        if right > 0:
+            y = y[..., :-right]
+        return torch.cat([x, y], 1)
+
+
+def test_a_crop_by_what_was_padded_is_proved() -> None:
+    report = check_model(CropsBack(), input_shape=IMAGE)
+    assert report.proved
+    assert report.ok
+    agrees(CropsBack(), IMAGE)
+
+
+class GroupsAreTheBatch(nn.Module):
+    """A kernel for each sample, by as many groups as there are samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.kernels = nn.Conv2d(3, 4, 3, 2), nn.Linear(4, 36)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        batch, channels, height, width = y.shape
+        kernels = self.kernels(y.mean((2, 3))).view(-1, 1, 3, 3)
+        y = F.conv2d(y.view(-1, batch * channels, height, width), kernels, padding=1, groups=batch * channels)
+        return y.view(batch, channels, height, width)
+
+
+def test_a_batch_that_is_folded_into_the_channels_is_no_fault() -> None:
+    assert check_model(GroupsAreTheBatch(), input_shape=IMAGE, min_input=3).ok
+    agrees(GroupsAreTheBatch(), IMAGE)
+
+
+def test_sizes_that_cannot_be_combined_are_said_so() -> None:
+    class Halves(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0:
+                return x + F.interpolate(F.max_pool3d(x, 2), scale_factor=2)
+            return x
+
+    report = check_model(Halves(), input_shape=(1, 1, "D", "H", "W"))
+    assert not report.accepts(2, 2, 3)
+    assert report.working_sizes == ">= 1 (equal sizes on all axes)"
+    head = nn.Sequential(nn.Conv2d(1, 2, 8, 8), nn.Flatten(), nn.Linear(14, 3))
+    assert check_model(head, input_shape=(1, 1, "H", "W")).working_sizes == (
+        "8 x 56 and others; none of the same size on all axes"
+    )

@@ -70,6 +70,9 @@ class Call(Protocol):
     def choose(self, condition: Condition, then: Dim, otherwise: Dim) -> Dim:
         """`then` where the condition holds, `otherwise` where it does not."""
 
+    def always(self, condition: Condition) -> bool:
+        """Whether it holds at every size on the path that is followed, as far as that is easily seen."""
+
     def times(self, dim: Dim, factor: Dim) -> int | None:
         """The integer k with dim == k * factor at every size at which nothing required so far fails."""
 

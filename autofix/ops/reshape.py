@@ -116,7 +116,7 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    Whole: the sizes asked for are the input's last ones, or divide the last of the others (channel groups).
+    Whole: the sizes asked for are the input's last ones, or all, or divide the last of the others (groups).
     Rows of a fixed head are neither at a size that it was not made for: `view(-1, 16)` of 16 channels over a
     map of 2 x 2 gives four rows for each sample.
     """
@@ -124,7 +124,7 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     while left and asked and identical(left[-1], asked[-1]):
         left.pop()
         asked.pop()
-    if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(1, len(left))):
+    if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(len(left))):
         return
     want, last = product(asked), left[-1]
     if isinstance(want, int) and isinstance(last, int) and last % want == 0:

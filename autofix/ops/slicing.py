@@ -51,8 +51,14 @@ def from_start(call: Call, n: Dim, position: Dim) -> Dim:
     if isinstance(position, int):
         return position if position >= 0 else n + position
     if isinstance(position, Size | Joint) and isinstance(n, int | Size | Joint):
-        return position + n * smaller(larger(-position, 0), 1)
+        if call.always(at_least(position, 0)):
+            return position
+        return n + position if call.always(at_least(-1, position)) else _wrapped(n, position)
     return call.choose(at_least(position, 0), position, n + position)
+
+
+def _wrapped(n: Dim, position: Dim) -> Dim:
+    return position + n * smaller(larger(-position, 0), 1)
 
 
 def in_range(call: Call, n: Dim, index: Dim) -> None:

@@ -60,9 +60,9 @@ def verdict(report: Report) -> Text:
         text.append(f"{asked} works", style=GOOD)
         text.append(" (proved)" if report.proved else " (not proved)", style="not bold")
         return text
-    number = len(wording.merged(report.faults))
-    text.append(wording.count(number, "fault") if number else "not every size works", style=BAD)
+    text.append(wording.finding(report), style=BAD if report.refuted else GOOD)
     text.append(f" for sizes {report.asked}" if report.asked else "", style="not bold")
+    text.append("" if report.refuted else " (not proved)", style="not bold")
     return text
 
 
@@ -225,7 +225,6 @@ def _fix_facts(fix: Fix) -> Text:
             ),
         ),
         ("search", f"{fix.strategy}, {fix.solve}" if fix.solve else fix.strategy),
-        ("no proof", "" if fix.proved else fix.verdict.why),
         ("no proof", "" if fix.proved else fix.verdict.why),
         ("ran", fix.ran),
         *(("no rule", site) for site in fix.report.unmodelled),

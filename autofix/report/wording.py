@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from autofix.fault import Code, Fault, Location, Safety
 
 if TYPE_CHECKING:
+    from autofix.outcome import Report
     from autofix.repair import Fix
 
 SAFETY = {
@@ -41,6 +42,14 @@ ADVICE = {
 def count(number: int, noun: str) -> str:
     """`1 fault`, `2 faults`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def finding(report: Report) -> str:
+    """`2 faults`, or what is known where none was found and not every size is known to work."""
+    number = len(merged(report.faults))
+    return (
+        count(number, "fault") if number else "not every size works" if report.refuted else "no fault found"
+    )
 
 
 def extent(sizes: Sequence[int | None]) -> str:

@@ -6,12 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from autofix.analyse import Mode, smallest
+from autofix.agreement import unequal_working
 from autofix.size import BATCH
 from autofix.solve.request import Request
 
-UNEQUAL: Final = {2: 256, 3: 40}  # sizes along each axis among which unequal ones are looked for
-LARGER: Final = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512)  # and these
 USUAL: Final = (224, 299, 256, 32, 64, 128)
 FURTHEST: Final = 8192  # sizes, the same along all axes, among which one that works is looked for
 
@@ -40,20 +38,8 @@ def _working_size(request: Request) -> dict[int, int] | None:
     if len(sound):
         return _at(point, int(sound[0]))
     first = np.flatnonzero(accepted)
-    return _unequal(mode, count) or (_at(point, int(first[0])) if len(first) else None)
+    return unequal_working(mode, count) or (_at(point, int(first[0])) if len(first) else None)
 
 
 def _at(point: dict[int, Any], index: int) -> dict[int, int]:
     return {axis: 2 if axis == BATCH else int(sizes[index]) for axis, sizes in point.items()}
-
-
-def _unequal(mode: Mode, count: int) -> dict[int, int] | None:
-    """The smallest sizes, not the same on all axes, at which the model works; None where none are near."""
-    if count == 1:
-        return None
-    ranges = [np.append(np.arange(1, UNEQUAL[count] + 1), [n for n in LARGER if n > UNEQUAL[count]])] * count
-    grid = np.meshgrid(*ranges, indexing="ij", sparse=True)
-    point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
-    works = np.broadcast_to(mode.accepts(point) & mode.sound.at(point), [len(r) for r in ranges])
-    found = smallest(works, ranges)
-    return None if found is None else {BATCH: 2, **dict(enumerate(found))}
