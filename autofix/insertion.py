@@ -6,6 +6,8 @@ certificate's checker all read an insert the same way.
 
 from __future__ import annotations
 
+import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,9 +97,13 @@ class Align:
 
 @dataclass(frozen=True)
 class Adaptive(_Single):
-    """Average the call's input to fixed sizes; None leaves an axis as it is."""
+    """Average the call's input to fixed sizes; None leaves an axis as it is.
+
+    passes: a map with as many elements as the sizes have together stays, for what flattens it works on it too
+    """
 
     sizes: tuple[int | None, ...]
+    passes: bool = False
 
     def resize(self, args: Args) -> Args:
         return change_operand(args, 0, lambda x: _with_last(x, self._sizes(x)))
@@ -109,7 +115,18 @@ class Adaptive(_Single):
     def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
         x = operands((node.args, node.kwargs), fx.Node)[0]
         pool = getattr(F, f"adaptive_avg_pool{len(self.sizes)}d")
-        _replace(node, 0, _call(graph, pool, x, self.sizes))
+        sizes = self._passing(graph, x) if self.passes else self.sizes
+        _replace(node, 0, _call(graph, pool, x, sizes))
+
+    def _passing(self, graph: fx.Graph, x: fx.Node) -> tuple[Any, ...]:
+        """The sizes, or the map's own where `same` is 1 and not 0: without a branch, for what exports."""
+        pairs = _sizes(graph, x, tuple(size or 0 for size in self.sizes))
+        count = functools.reduce(lambda a, b: _call(graph, operator.mul, a, b), [n for n, _ in pairs])
+        apart = _call(graph, operator.sub, count, math.prod(size for _, size in pairs))
+        distance = _call(graph, torch.sym_max, apart, _call(graph, operator.neg, apart))
+        same = _call(graph, torch.sym_max, 0, _call(graph, operator.sub, 1, distance))
+        moves = [_call(graph, operator.mul, same, _call(graph, operator.sub, n, size)) for n, size in pairs]
+        return tuple(_call(graph, operator.add, size, m) for (_, size), m in zip(pairs, moves, strict=True))
 
 
 @dataclass(frozen=True)

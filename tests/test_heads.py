@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -133,6 +134,72 @@ def test_the_one_size_that_works_is_found_on_unequal_axes() -> None:
     assert fix.model(torch.randn(3, 2, 8, 60, 70)).shape == (3, 5)
 
 
+class Wide(nn.Module):
+    """Built for twice as much width as height: 4 * 3 * 6 features."""
+
+    def __init__(self, last: str = "") -> None:
+        super().__init__()
+        self.conv, self.fc, self.last = nn.Conv2d(1, 4, 4, 4), nn.Linear(72, 3), last
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        match self.last:
+            case "permute":
+                x = x.permute(0, 2, 3, 1).contiguous()
+            case "transpose":
+                x = x.transpose(1, 3)
+        return self.fc(x.flatten(1))
+
+
+@pytest.mark.parametrize("last", ["", "permute", "transpose"])
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_every_map_that_the_head_took_passes(last: str, strategy: str) -> None:
+    """18 values of a map, in whatever shape: 1 x 18, 2 x 9, 3 x 6 and so on."""
+    model = Wide(last).eval()
+    fix = fix_model(model, input_shape=(1, 1, "H", "W"), min_input=4, strategy=strategy)
+    (insert,) = fix.inserts
+    assert insert.passes
+    assert insert.safety is Safety.IDENTICAL
+    assert fix.proved
+    for height, width in ((1, 18), (2, 9), (3, 6), (6, 3), (18, 1)):
+        x = torch.randn(2, 1, 4 * height, 4 * width + 1)
+        assert torch.equal(fix.model(x), model(x))
+        assert torch.equal(fix.graph_module(x), model(x))
+    for height, width in ((4, 4), (12, 23), (12, 28), (40, 71)):
+        assert fix.model(torch.randn(2, 1, height, width)).shape == (2, 3)
+
+
+def test_a_repair_of_a_head_exports() -> None:
+    """The sizes stay free, and the file does what the model does at the sizes that pass."""
+    fix = fix_model(Wide(), input_shape=(1, 1, "H", "W"), min_input=4)
+    free = {"x": {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}}
+    program = torch.export.export(
+        fix.model.eval(), (torch.randn(2, 1, 20, 36),), dynamic_shapes=free
+    ).module()
+    for height, width in ((12, 24), (13, 52), (24, 12)):
+        x = torch.randn(2, 1, height, width)
+        assert torch.equal(program(x), fix.model(x))
+    assert "average_to(" in fix.diff
+
+
+@pytest.mark.parametrize("template", [(1, 2, 3, "H", "W"), (1, 2, 24, "W")], ids=str)
+def test_an_input_with_a_fixed_axis_is_padded_along_the_others(template: tuple[Any, ...]) -> None:
+    """As of video with so many frames, or of spectra with so many bins."""
+
+    class Even(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[-1] % 2:
+                raise ValueError("even, please")
+            return x * 2
+
+    fix = fix_model(Even(), input_shape=template, min_input=3, strategy="preserve")
+    assert fix.proved
+    (insert,) = fix.inserts
+    assert insert.kind == "round"
+    sizes = [7 if isinstance(dim, str) else dim for dim in template]
+    assert fix.model(torch.ones(sizes)).shape == tuple(sizes)
+
+
 class Reader(nn.Module):
     """Lines of text, 16 to 31 pixels high and of any length; `how` it takes the height away."""
 
@@ -184,8 +251,8 @@ def test_what_the_model_refuses_itself_is_no_proof_that_edits_fail() -> None:
     assert not fix.optimal
 
 
-class Wide(nn.Module):
-    """Takes two paths by the width; on one of them, the rank of the input is no matter."""
+class Tall(nn.Module):
+    """Only a height of 2 or 3 is squeezed away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,8 +263,8 @@ class Wide(nn.Module):
 
 
 def test_a_path_that_fails_is_no_input_that_does_not_fit() -> None:
-    assert check_model(Wide(), input_shape=(1, 1, "H", "W")).accepts(3, 7)
-    assert not check_model(Wide(), input_shape=(1, 1, "H", "W")).accepts(4, 7)
+    assert check_model(Tall(), input_shape=(1, 1, "H", "W")).accepts(3, 7)
+    assert not check_model(Tall(), input_shape=(1, 1, "H", "W")).accepts(4, 7)
 
 
 @pytest.mark.parametrize("certain", [True, False])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +12,7 @@ from autofix.arguments import resolved
 from autofix.changes import Key, program_keys
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp, operands
 from autofix.ops.base import Tensor
-from autofix.size import BATCH, at
+from autofix.size import BATCH, Dim, at, product
 from autofix.solve.request import Request
 
 LOOKED_AT: Final = {1: 4096, 2: 256, 3: 40}  # sizes along each axis
@@ -20,20 +20,21 @@ FURTHER: Final = 1024  # equal sizes on all axes
 
 
 def keeps(request: Request, key: Key, insertion: Insertion) -> bool:
-    """Whether it is the identity there, as far as the sizes looked at show.
-
-    Of an average before a fixed head only equal sizes on all axes are asked: that the head also takes a map
-    of another shape with as many elements, 1 x 25 for 5 x 5, is chance.
-    """
+    """Whether it is the identity there, as far as the sizes looked at show."""
     if isinstance(insertion, RoundUp | CropBack):
         return True  # made of what works: no such size is rounded
     mode = request.original.evaluating
-    chance = isinstance(insertion, Adaptive) and sum(size is not None for size in insertion.sizes) > 1
+    passes = isinstance(insertion, Adaptive) and insertion.passes
     return all(
-        _same(mode, piece, before, after, len(request.reference), chance)
+        _same(mode, piece, _compared(before, passes), _compared(after, passes), len(request.reference))
         for piece in mode.pieces
         for before, after in _changed(piece, key, insertion)
     )
+
+
+def _compared(tensor: Tensor, passes: bool) -> tuple[Dim, ...]:
+    """The sizes that have to stay: where maps with as many elements pass, their number alone."""
+    return (product(tensor.shape[2:]),) if passes else tensor.shape
 
 
 def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, Tensor]]:
@@ -45,13 +46,12 @@ def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, T
             yield from ((a, b) for a, b in zip(*pairs, strict=True) if a.shape != b.shape)
 
 
-def _same(mode: Mode, piece: Piece, before: Tensor, after: Tensor, rank: int, equal: bool) -> bool:
-    near = [np.arange(1, LOOKED_AT[rank] + 1)] * rank
-    grids = [[np.arange(1, FURTHER + 1)] * rank]
-    for grid in grids if equal else [*grids, np.meshgrid(*near, indexing="ij", sparse=True)]:
+def _same(mode: Mode, piece: Piece, before: Sequence[Dim], after: Sequence[Dim], rank: int) -> bool:
+    near, equal = [np.arange(1, LOOKED_AT[rank] + 1)] * rank, [np.arange(1, FURTHER + 1)] * rank
+    for grid in (equal, np.meshgrid(*near, indexing="ij", sparse=True)):
         point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
         worked = piece.domain.at(point) & mode.accepts(point) & mode.sound.at(point)
-        for a, b in zip(before.shape, after.shape, strict=True):
+        for a, b in zip(before, after, strict=True):
             if np.any(worked & (at(a, point) != at(b, point))):
                 return False
     return True

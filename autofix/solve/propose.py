@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from autofix.analyse import Piece
@@ -22,6 +23,8 @@ from autofix.solve.working import working_size
 JOINS = (Code.JOIN, Code.BROADCAST)
 HEADS = (Code.HEAD, Code.RESHAPE, Code.BATCH)
 CHECKS = (Code.ASSERTION, Code.REFUSED)
+FLATTENS = ("flatten", "reshape", "view")
+MOVES = ("permute", "transpose", "contiguous")
 KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
 
 Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
@@ -128,14 +131,18 @@ def _adaptive(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptiv
     reference = working_size(request)
     if start is None or reference is None:
         return
+    passes = _row(piece, start) in FLATTENS
+    start = _channels_first(piece, start, where)
     source = _source(piece, start)
     value = piece.meaning.values[source] if source is not None else None
     if not isinstance(value, Tensor) or value.ndim < 3:
         return
     sizes = [int(at(dim, reference)) if axes(dim) & where else None for dim in value.shape[2:]]
-    if all(size is None for size in sizes):
+    fixed = [size for size in sizes if size is not None]
+    if not fixed:
         return
-    key, average = program_keys(piece.program)[start][1], Adaptive(tuple(sizes))
+    passes = passes and len(fixed) == len(sizes) > 1 and math.prod(fixed) > 1
+    key, average = program_keys(piece.program)[start][1], Adaptive(tuple(sizes), passes)
     padded = Fit(tuple(size or 0 for size in sizes))
     pairs = zip(value.shape[2:], sizes, strict=True)
     small = all(at(dim, failure.point) <= size for dim, size in pairs if size is not None)
@@ -153,6 +160,22 @@ def _head(failure: Failure) -> tuple[int | None, frozenset[int]]:
         return start, requirement.condition.axes - {BATCH}
     check = last_check(piece)
     return (None, frozenset()) if check is None else (check[1], check[0].axes - {BATCH})
+
+
+def _row(piece: Piece, site: int) -> str:
+    """The operator of a call, by its name in the table; "" without one."""
+    call = piece.program.sites[site]
+    row = row_of(call) if call.kind.startswith("call") else None
+    return "" if row is None else row[0].name
+
+
+def _channels_first(piece: Piece, start: int, where: frozenset[int]) -> int:
+    """The call itself, or the one before it that puts the channels last."""
+    source = _source(piece, start)
+    value = piece.meaning.values[source] if source is not None else None
+    second = value.shape[1] if isinstance(value, Tensor) and value.ndim > 3 else 1
+    moved = source is not None and _row(piece, source) in MOVES and bool(axes(second) & where)
+    return _channels_first(piece, source, where) if moved and source is not None else start
 
 
 def _measures(piece: Piece, site: int) -> bool:

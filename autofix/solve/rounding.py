@@ -11,7 +11,7 @@ from autofix.changes import Key, program_keys
 from autofix.insertion import CropBack, RoundUp, operands
 from autofix.ops.base import Tensor
 from autofix.region import Region, horizon
-from autofix.size import BATCH, Growth, at
+from autofix.size import BATCH, Growth, at, axes
 from autofix.solve.request import Request
 from autofix.solve.working import working_size
 
@@ -30,7 +30,7 @@ def rounding(request: Request) -> tuple[tuple[Key, RoundUp | CropBack], ...]:
     keys = program_keys(piece.program)
     inserts: list[tuple[Key, RoundUp | CropBack]] = []
     for site, value in zip(piece.program.sites, piece.meaning.values, strict=True):
-        if site.kind == "placeholder" and isinstance(value, Tensor) and value.ndim == count + 2:
+        if site.kind == "placeholder" and isinstance(value, Tensor) and _ends_in_axes(value, count):
             inserts.append((keys[site.index][1], RoundUp(least, multiples, offsets)))
     if any(request.is_frozen(site) for site in piece.program.sites if site.kind in ("placeholder", "output")):
         return ()
@@ -38,6 +38,12 @@ def rounding(request: Request) -> tuple[tuple[Key, RoundUp | CropBack], ...]:
     if which:
         inserts.append((keys[-1][1], CropBack(count, which)))
     return tuple(inserts)
+
+
+def _ends_in_axes(value: Tensor, count: int) -> bool:
+    """Whether the last dimensions of an input are its axes, in order, so that it can be padded along them."""
+    wanted = [frozenset[int]()] * (value.ndim - count) + [frozenset((axis,)) for axis in range(count)]
+    return value.ndim > count and [axes(dim) - {BATCH} for dim in value.shape] == wanted
 
 
 def _cut(analysis: Analysis, request: Request, axis: int) -> tuple[int, int, tuple[int, ...]] | None:

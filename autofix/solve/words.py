@@ -81,8 +81,18 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
                 like=like,
                 called_at=place,
             )
-        case Adaptive(sizes):
-            return Insert("adaptive", site.name, site.op_name, why, safety, module, sizes, called_at=place)
+        case Adaptive(sizes, passes):
+            return Insert(
+                "adaptive",
+                site.name,
+                site.op_name,
+                why,
+                safety,
+                module,
+                sizes,
+                passes=passes,
+                called_at=place,
+            )
         case RoundUp(least, multiples, offsets):
             return Insert(
                 "round",
@@ -124,7 +134,7 @@ def refusal(found: NotFound | None, request: Request) -> InfeasibleError:
     faults = find_faults(request.original, request.box)
     core = tuple(f"{f.site} ({f.op}): {f.message}, at size {' x '.join(map(str, f.size))}" for f in faults)
     if found is None:
-        text = "no insert that keeps every output mends this"
+        text = "no insert was found that keeps every output and mends this"
     elif found.certain:
         allowed = ", ".join(request.allow)
         sizes = f"all of the sizes {_sizes(found)}" if found.samples else "every size"

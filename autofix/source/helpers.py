@@ -32,6 +32,22 @@ def fit_helper(axes: int, name: str = "pad_to_fit") -> Helper:
     )
 
 
+def average_helper(axes: int, name: str = "average_to") -> Helper:
+    words = _AXES[axes]
+    own = " * ".join(f"x.shape[{axis}]" for _, axis, _ in _counted(words))
+    sizes = ", ".join(f"{word} + same * (x.shape[{axis}] - {word})" for _, axis, word in _counted(words))
+    return Helper(
+        name,
+        f'''def {name}(x, {", ".join(words)}):
+    """Average `x` to the given {_listed(words)}; a map with as many values passes unchanged."""
+    apart = {own} - {" * ".join(words)}
+    same = torch.sym_max(0, 1 - torch.sym_max(apart, -apart))  # 1 for such a map, else 0, without a branch
+    sizes = ({sizes})
+    return torch.nn.functional.adaptive_avg_pool{axes}d(x, sizes)
+''',
+    )
+
+
 def match_helper(axes: int, name: str = "match_size") -> Helper:
     words = _AXES[axes]
     return Helper(

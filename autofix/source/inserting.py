@@ -11,6 +11,7 @@ from autofix.source.forward import Rounding, insert_line, insert_round
 from autofix.source.forward_file import ForwardFile
 from autofix.source.helpers import (
     Helper,
+    average_helper,
     fit_helper,
     hook_helper,
     round_helper,
@@ -149,6 +150,9 @@ def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
     if insert.kind == "fit":
         fit = fit_helper(len(sizes))
         return Statement(f"{hook.name}({layer}, lambda x: {fit.name}(x, {numbers}))", (fit, hook))
+    if insert.kind == "adaptive" and getattr(insert, "passes", False):
+        average = average_helper(len(sizes))
+        return Statement(f"{hook.name}({layer}, lambda x: {average.name}(x, {numbers}))", (average, hook))
     if insert.kind == "adaptive":
         pool = f"torch.nn.functional.adaptive_avg_pool{len(sizes)}d(x, {sizes})"
         return Statement(f"{hook.name}({layer}, lambda x: {pool})", (hook,))

@@ -44,7 +44,8 @@ class Insert(Protocol):
 
     kind:  fit:      zero-pad the call's tensor at the end of each axis up to `sizes`
            align:    pad or crop operand number `operand` of a join to the size of operand `like`
-           adaptive: average the call's tensor to fixed `sizes`; None leaves an axis as it is
+           adaptive: average the call's tensor to fixed `sizes`; None leaves an axis as it is; with `passes`
+                     a map with as many elements stays
            round:    pad the input up to the next size that works, crop the outputs back
     site:   the path of the module called there, or the graph's name of the call (`cat_1`)
     sizes:  one int per spatial axis (fit, adaptive; for round the least size to pad to, or empty)
