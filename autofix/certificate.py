@@ -26,7 +26,7 @@ from autofix.fault import Code
 from autofix.interpret import Interpreter
 from autofix.interval import Interval
 from autofix.ops.base import Stopped, Tensor
-from autofix.program import Program
+from autofix.program import Program, Site
 from autofix.size import BATCH, Size
 
 
@@ -179,6 +179,11 @@ class _Checker(Interpreter):
         super().__init__(inputs, {}, {}, changes)
         self.training_now, self.count, self.seen = training, 0, set[Condition]()
 
+    def value_of(self, site: Site) -> Any:
+        """What is the same in all cases is a plain number: rules tell a 1 from what may be another size."""
+        value = super().value_of(site)
+        return Tensor(tuple(map(_plain, value.shape))) if type(value) is Tensor else value
+
     def state(self, condition: Condition, code: Code, what: str, **details: Any) -> None:
         if details["train"] and not self.training_now:
             return
@@ -222,6 +227,13 @@ class _Checker(Interpreter):
                 return _zero(_difference(condition))
         apart = _difference(condition)
         return (apart - 1).nonnegative() | (-apart - 1).nonnegative()
+
+
+def _plain(dim: Any) -> Any:
+    if not isinstance(dim, Poly) or not dim.terms.keys() <= {()}:
+        return dim
+    values = np.unique(dim.terms.get((), 0))
+    return int(values[0]) if len(values) == 1 else dim
 
 
 def _zero(number: Poly | Interval) -> Any:

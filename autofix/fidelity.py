@@ -26,7 +26,7 @@ from autofix.capture import is_leaf
 from autofix.condition import Condition
 from autofix.insertion import operands
 from autofix.interpret import Meaning
-from autofix.meta import meta_inputs, undisturbed
+from autofix.meta import IN_PLACE, meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.ops.join import Repeated
 from autofix.ops.split import Pieces
@@ -74,8 +74,14 @@ class _Follower(TorchFunctionMode):
             event = self.next(None, getattr(func, "__name__", "?"), (args, kwargs or {}))
             if shapes != _shapes(event.after):
                 raise Diverged(f"{event.name} returns {shapes}, its trace {_shapes(event.after)}")
+            result = self._alias(func, result, args)
             self.enliven(result, event.site)
         return result
+
+    def _alias(self, func: Any, result: Any, args: Any) -> Any:
+        """What a call gives, as a tensor of its own where it is a constant of the model's unchanged."""
+        same = any(result is arg for arg in args) and id(result) not in self.live
+        return result.detach() if same and not IN_PLACE.fullmatch(func.__name__) else result
 
     def enliven(self, value: Any, site: int) -> Any:
         """Note that tensors depend on the input, and where they come from."""

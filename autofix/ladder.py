@@ -28,6 +28,7 @@ from autofix.size import BATCH
 from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
+LENGTHS: Final = (64, 256, 1024, 4096, 16000, 65536)  # of rows on which a model is tried
 NO_LAYOUTS: Final[Mapping[int, Gaps]] = {}
 
 
@@ -213,6 +214,7 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
     Raises CaptureError where no rung agrees, naming what stands in the way, and UsageError where the input
     shapes contradict the first layer.
     """
+    inputs = _batched(model, inputs)
     captured, analysis = _climb(model, inputs, inferred)
     if not inferred:
         check_fits(model, analysis)
@@ -222,6 +224,19 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
         image = _image_that_runs(model, inputs)
         return (captured, analysis) if image is None else _climb(model, image, False)
     return captured, analysis
+
+
+def _batched(model: nn.Module, inputs: InputShapes) -> InputShapes:
+    """With the 1 of (1, "T") as the batch, where the model runs on several such rows, as on raw audio."""
+    rows = [shape is not None and shape[0] == 1 and len(shape) == 2 for shape in inputs.shapes]
+    pairs = zip(rows, inputs.shapes, strict=True)
+    other = replace(inputs, shapes=tuple(("B", *(shape or ())[1:]) if row else shape for row, shape in pairs))
+    meta = to_meta(model).eval() if any(rows) else model
+    for size in LENGTHS if any(rows) else ():
+        with suppress(CaptureError):
+            if raised(meta, other, {**dict.fromkeys(start(other), size), BATCH: 3}) is None:
+                return other
+    return inputs
 
 
 def _image_that_runs(model: nn.Module, inputs: InputShapes) -> InputShapes | None:

@@ -48,7 +48,7 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
     return result
 
 
-_IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
+IN_PLACE: Final = re.compile(r"\w*[^_]_|__(?!int|index|invert)i\w+__|__set__")
 KEEPS: Final = frozenset(
     (dict, list, OrderedDict)
 )  # among these the hooks, which some models register as they run
@@ -130,7 +130,7 @@ class _Cheap(TorchFunctionMode):
             return _ANSWERS[func](args[0])
         args, kwargs = _at_home(func, args, kwargs or {})
         if args and _is_tensor(args[0]) and hasattr(args[0], NUMBER):
-            if _IN_PLACE.fullmatch(func.__name__):
+            if IN_PLACE.fullmatch(func.__name__):
                 delattr(args[0], NUMBER)  # what counts calls says nothing of sizes
             elif (known := _known(func, args, kwargs)) is not NotImplemented:
                 return known

@@ -16,6 +16,7 @@ from torch import fx, nn
 from torch.fx import _symbolic_trace
 
 from autofix import ops
+from autofix.symbol import Shape
 
 
 def _symbol_in(value: Any) -> fx.Proxy | None:
@@ -129,6 +130,26 @@ class _Int(metaclass=_IntMeta):
     pass
 
 
+class _SizeMeta(type):
+    """`torch.Size`, which torch's own would make of numbers alone."""
+
+    def __call__(cls, sizes: Any = ()) -> Any:
+        return Shape(sizes) if _symbol_in(list(sizes)) is not None else _SIZE(sizes)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, _SIZE)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, _SIZE)
+
+
+_SIZE = torch.Size
+
+
+class _Size(metaclass=_SizeMeta):
+    pass
+
+
 # torch's parser of arguments would ask a symbol for its number
 _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
     *(torch.tensor, torch.as_tensor, torch.asarray, torch.zeros, torch.ones, torch.empty),
@@ -156,6 +177,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
         for name in _METHODS:
             stack.enter_context(patch.object(torch.Tensor, name, _method(name)))
         stack.enter_context(patch.object(nn.Module, "to", _stays(nn.Module.to)))
+        stack.enter_context(patch.object(torch, "Size", _Size))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))

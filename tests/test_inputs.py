@@ -33,3 +33,27 @@ def test_blocks_of_pixels_are_made_whole():
     assert [insert.kind for insert in fix.inserts] == ["round"]
     assert fix.proved
     assert fix.report.accepts(9, 17)
+
+
+class RawAudio(nn.Module):
+    """Rows of samples, as (batch, samples)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc, self.norm = nn.Conv1d(1, 4, 9, 4), nn.Linear(4, 3), nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.fc(self.conv(x.unsqueeze(1)).mean(2)))
+
+
+def test_a_row_in_front_is_the_batch_where_there_may_be_several() -> None:
+    for shape in ((1, "T"), ("B", "T")):
+        report = check_model(RawAudio(), input_shape=shape)
+        assert report.accepts(9, training=True, batch=2)
+        assert not report.accepts(9, training=True, batch=1)
+        assert report.accepts(9, batch=1)
+        assert not report.accepts(8)
+
+
+def test_a_row_in_front_is_a_channel_where_the_model_takes_one_sample() -> None:
+    assert check_model(nn.Conv1d(1, 4, 9), input_shape=(1, "T")).working_sizes == ">= 9"

@@ -417,3 +417,81 @@ def test_sizes_that_cannot_be_combined_are_said_so() -> None:
     assert check_model(head, input_shape=(1, 1, "H", "W")).working_sizes == (
         "8 x 56 and others; none of the same size on all axes"
     )
+
+
+class Flows(nn.Module):
+    """A flow that is computed at a multiple of 32, and scaled by the quotient of the sizes."""
+
+    def __init__(self, cast: bool) -> None:
+        super().__init__()
+        self.conv, self.cast = nn.Conv2d(3, 3, 3, 1, 1), cast
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[2:]
+        height, width = -(-h // 32) * 32, -(-w // 32) * 32
+        flow = F.interpolate(self.conv(F.interpolate(x, size=(height, width))), size=torch.Size([h, w]))
+        return flow * (float(w) / float(width) if self.cast else w / width)
+
+
+class Gates(nn.Module):
+    """A gate from the mean of the whole map, as BiSeNet has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return y * F.avg_pool2d(y, y.size()[2:])
+
+
+class Counts(nn.Module):
+    """Positions by arange, a crop by arange, and a constant that is converted twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.table, self.steps = nn.Conv1d(4, 4, 3), nn.Embedding(40, 4), torch.arange(4.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        y = torch.index_select(y, -1, torch.arange(min(y.shape[-1], 30)))
+        y = y + self.table(torch.arange(y.shape[-1])).t()
+        return (y.mean(2) * self.steps.type_as(y)).sum(1) + (2 * y.mean(2) * self.steps.type_as(y)).sum(1)
+
+
+@pytest.mark.parametrize(
+    ("model", "template"),
+    [(Flows(False), IMAGE), (Flows(True), IMAGE), (Gates(), IMAGE), (Counts(), SEQUENCE)],
+    ids=["flows", "floats", "gates", "counts"],
+)
+def test_what_is_worked_out_from_sizes(model: nn.Module, template: oracle.Template) -> None:
+    agrees(model, template)
+    assert fix_model(model, input_shape=template, min_input=1).proved
+    works_from(model, template, 1, "preserve")
+
+
+def test_positions_beyond_the_table_are_refused() -> None:
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(16, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.table(torch.arange(x.shape[2])).t()
+
+    assert check_model(Positions(), input_shape=SEQUENCE).working_sizes == "only 1-16"
+
+
+def test_a_length_that_the_model_asserts_is_padded() -> None:
+    class Spectrum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(4, 4, 16, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] > 1024
+            return self.conv(x)
+
+    fix = fix_model(Spectrum(), input_shape=SEQUENCE, min_input=100, strategy="preserve")
+    assert fix.proved
+    assert fix.inserts[0].sizes == (1025,)

@@ -80,6 +80,12 @@ def _multiply(a: Any, b: Any) -> Any:
     return a * b if _whole(a, b) else ratio.multiply(a, b)
 
 
+def _divide(a: Any, b: Any) -> Any:
+    if _whole(b) and not isinstance(b, int):
+        return Tensor(())  # some number, as in flow * (w / w_before): no size any more
+    return ratio.divide(a, b)
+
+
 def _floor_divide(a: Any, b: Any) -> Any:
     if isinstance(b, int) and b < 0:
         a, b = _negative(a), -b
@@ -152,7 +158,7 @@ _EXACT: Final[dict[str, Callable[..., Any]]] = {
     "add": _add,
     "sub": lambda a, b: a - b if _whole(a, b) else ratio.add(a, _negative(b)),
     "mul": _multiply,
-    "truediv": ratio.divide,
+    "truediv": _divide,
     "floordiv": _floor_divide,
     "mod": _remainder,
     "pow": _power,

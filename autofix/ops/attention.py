@@ -11,6 +11,7 @@ from torch import nn
 from autofix.condition import divides, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, numel, register, same_features, same_number
+from autofix.ops.index import Integers, in_reach
 from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Dim
 
@@ -109,7 +110,9 @@ def encoder_layer(call: Call, src: Tensor, *masks: Any, d_model: int, **named: A
 
 
 def embedding(call: Call, input: Tensor, weight: Tensor, *args: Any, **options: Any) -> Tensor:
-    """torch.nn.functional.embedding: a new last dimension."""
+    """torch.nn.functional.embedding: a new last dimension; positions that are counted have to have a row."""
+    if isinstance(input, Integers) and input.below is not None:
+        in_reach(call, weight.shape[0], input)
     return Tensor((*input.shape, weight.shape[1]))
 
 
@@ -225,7 +228,12 @@ register(
     embedding,
     (F.embedding, nn.Embedding),
     reads=lambda m: {"weight": Tensor((m.num_embeddings, m.embedding_dim))},
-    samples=("nn.Embedding(7, 4)(x.long()) @ 2,H", "F.embedding(x.long(), torch.ones(5, 3)) @ 2,H,W"),
+    samples=(
+        "nn.Embedding(7, 4)(x.long()) @ 2,H",
+        "F.embedding(x.long(), torch.ones(5, 3)) @ 2,H,W",
+        "nn.Embedding(7, 4)(torch.arange(x.shape[1])) @ 2,H",
+        "nn.Embedding(7, 4)(torch.arange(1, x.shape[1], 2).clone()) @ 2,H",
+    ),
 )
 register("one hot", one_hot, (F.one_hot,), samples=("F.one_hot(x.long(), 5) @ 2,H,W",))
 register(

@@ -70,7 +70,10 @@ def arange(
     extent = end - start if step > 0 else start - end
     call.require(at_least(extent, 0), Code.LIMIT, "arange() counts towards its end", needs=0, gets=extent)
     shape = (ceil_divide(extent, abs(step)),)
-    return Tensor(shape) if "dtype" in options else Integers(shape)
+    if "dtype" in options:
+        return Tensor(shape)
+    rises = isinstance(start, int) and start >= 0 and step > 0
+    return Integers(shape, start + (shape[0] - 1) * step + 1 if rises else None)
 
 
 def linspace(call: Call, start: Any, end: Any, steps: Any, **options: Any) -> Tensor:

@@ -14,17 +14,17 @@ import torch
 from autofix.condition import at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register
-from autofix.ops.index import fixed_size
+from autofix.ops.index import fixed_size, in_reach
 from autofix.ops.join import broadcast
 from autofix.ops.slicing import resized, without
 
 
 def index_select(call: Call, input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """torch.index_select along a dimension of fixed size."""
+    """torch.index_select along a dimension of fixed size, or by an arange."""
     axis = axis_of(dim, input.ndim)
     if index.ndim > 1:
         raise Refused(f"index_select() with an index of {index.ndim} dimensions")
-    fixed_size(input.shape[axis])
+    in_reach(call, input.shape[axis], index)
     return resized(input, axis, numel(index.shape))
 
 
@@ -74,6 +74,8 @@ register(
     (torch.index_select, "index_select"),
     samples=(
         "x.index_select(1, torch.arange(2)) @ 2,3,H,W",
+        "x.index_select(-1, torch.arange(x.shape[2] - 2)) @ 2,3,H,W",
+        "x.index_select(0, torch.arange(0, y.shape[0], 2)) @ H ; W",
         "x.index_select(1, y.argmax()) @ 2,3,H ; 2,W",
         "x.index_select(1, y.argmax(1)) @ 2,3,H ; 2,W,3",
     ),

@@ -21,7 +21,12 @@ from autofix.size import Dim, is_dim
 
 @dataclass(frozen=True, slots=True)
 class Integers(Tensor):
-    """A tensor known to hold integers, and so no mask when it indexes another."""
+    """A tensor known to hold integers, and so no mask when it indexes another.
+
+    below: they are from 0 up to less than this, where that is known
+    """
+
+    below: Dim | None = None
 
 
 def getitem(call: Call, input: Any, index: Any) -> Any:
@@ -94,13 +99,23 @@ def _picked(call: Call, n: Dim, item: Any) -> tuple[Dim, ...]:
     if isinstance(item, Tensor):
         if not isinstance(item, Integers):
             raise Unmodelled("an index tensor that may be a mask")
-        fixed_size(n)
+        in_reach(call, n, item)
         return item.shape
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in item):
         raise Unmodelled(f"index {item}")
     for number in {min(item), max(item)} if item else ():
         in_range(call, n, number)
     return (len(item),)
+
+
+def in_reach(call: Call, n: Dim, index: Tensor) -> None:
+    """Require that an index tensor reaches nothing beyond a dimension."""
+    below = index.below if isinstance(index, Integers) else None
+    if below is None:
+        fixed_size(n)
+    else:
+        what = "the index tensor stays within the dimension"
+        call.require(at_least(n, below), Code.INDEX, what, needs=below, gets=n)
 
 
 def fixed_size(n: Dim) -> None:

@@ -16,6 +16,7 @@ from autofix.solve.request import Request
 from autofix.solve.working import working_size
 
 SEEN: Final = 512  # sizes that are looked at where no horizon is known
+FURTHEST: Final = 1 << 16  # and where it is far
 NOWHERE: Final = ([False, False], Growth(0, 1, 0))
 
 
@@ -77,10 +78,11 @@ def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool],
     if working is None:
         return NOWHERE
     along = (axis,) if analysis.complete else range(len(analysis.inputs.axes))  # equal ones come first
-    point: dict[int, Any] = {**working, **dict.fromkeys(along, np.arange(1, SEEN + 1))}
-    inside = np.logical_and.reduce([np.broadcast_to(mode.accepts(point), SEEN) for mode in analysis.modes])
-    late = inside[SEEN // 2 :]
-    period = next((p for p in range(1, SEEN // 4) if np.array_equal(late[p:], late[:-p])), None)
+    seen = SEEN if growth is None else min(SEEN + 2 * (growth.settled + growth.period), FURTHEST)
+    point: dict[int, Any] = {**working, **dict.fromkeys(along, np.arange(1, seen + 1))}
+    inside = np.logical_and.reduce([np.broadcast_to(mode.accepts(point), seen) for mode in analysis.modes])
+    late = inside[seen // 2 :]
+    period = next((p for p in range(1, seen // 4) if np.array_equal(late[p:], late[:-p])), None)
     if period is None:
         return NOWHERE
     breaks = np.flatnonzero(inside[period:] != inside[:-period])
