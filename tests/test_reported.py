@@ -467,7 +467,8 @@ class Counts(nn.Module):
 def test_what_is_worked_out_from_sizes(model: nn.Module, template: oracle.Template) -> None:
     agrees(model, template)
     assert fix_model(model, input_shape=template, min_input=1).proved
-    works_from(model, template, 1, "preserve")
+    if not isinstance(model, Flows):  # which takes every size
+        works_from(model, template, 1, "preserve")
 
 
 def test_positions_beyond_the_table_are_refused() -> None:
