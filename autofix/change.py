@@ -40,8 +40,8 @@ class Insert:
     kind:     "fit" zero-pads the call's input at the end of each axis up to `sizes`;
               "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to
               the size of operand `like`;
-              "adaptive" averages the call's input to `sizes`, of which None leaves an axis as it is, but for
-              a map with as many elements where `passes`;
+              "adaptive" averages the call's input (its result, with `after`) to `sizes`, of which None leaves
+              an axis as it is; with `passes` a map with as many elements stays;
               "round" pads the model's input at the end of each axis a up to at least `sizes[a]` and then
               up to the next number that leaves one of `offsets[a]` when divided by `multiples[a]`, and crops
               every output that had the input's resolution back to it
@@ -60,6 +60,7 @@ class Insert:
     multiples: tuple[int, ...] = ()
     offsets: tuple[tuple[int, ...], ...] = ()
     passes: bool = False
+    after: bool = False
     called_at: Location | None = None
 
     @property
@@ -73,7 +74,7 @@ class Insert:
                 return f"pad or crop operand {self.operand + 1} to the size of operand {self.like + 1}"
             case "adaptive":
                 unless = ", unless it has as many values" if self.passes else ""
-                return f"average the input to {size}{unless}"
+                return f"average the {'output' if self.after else 'input'} to {size}{unless}"
         if set(self.multiples) == {1}:
             return f"pad the input to at least {size}, crop outputs of its size back"
         return f"pad the input up to the next size that works ({self._next()}), crop outputs of its size back"

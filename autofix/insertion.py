@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -100,23 +100,38 @@ class Adaptive(_Single):
     """Average the call's input to fixed sizes; None leaves an axis as it is.
 
     passes: a map with as many elements as the sizes have together stays, for what flattens it works on it too
+    after:  it is the call's result that is averaged
     """
 
     sizes: tuple[int | None, ...]
     passes: bool = False
+    after: bool = False
+
+    def replaces(self, other: object) -> bool:
+        return isinstance(other, Adaptive) and other.after == self.after
+
+    def merged(self, other: Any) -> Adaptive:
+        if len(self.sizes) != len(other.sizes):
+            return self
+        sizes = (new if new is not None else old for new, old in zip(self.sizes, other.sizes, strict=True))
+        return replace(self, sizes=tuple(sizes))
 
     def resize(self, args: Args) -> Args:
-        return change_operand(args, 0, lambda x: _with_last(x, self._sizes(x)))
+        return args if self.after else change_operand(args, 0, self.resize_value)
+
+    def resize_value(self, x: Tensor) -> Tensor:
+        return _with_last(x, self._sizes(x))
 
     def _sizes(self, x: Tensor) -> list[Dim]:
         own = _last(x, len(self.sizes))
         return [dim if size is None else size for dim, size in zip(own, self.sizes, strict=True)]
 
     def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
-        x = operands((node.args, node.kwargs), fx.Node)[0]
+        _replace(node, 0, self.rewrite_value(graph, operands((node.args, node.kwargs), fx.Node)[0]))
+
+    def rewrite_value(self, graph: fx.Graph, x: fx.Node) -> fx.Node:
         pool = getattr(F, f"adaptive_avg_pool{len(self.sizes)}d")
-        sizes = self._passing(graph, x) if self.passes else self.sizes
-        _replace(node, 0, _call(graph, pool, x, sizes))
+        return graph.call_function(pool, (x, self._passing(graph, x) if self.passes else self.sizes))
 
     def _passing(self, graph: fx.Graph, x: fx.Node) -> tuple[Any, ...]:
         """The sizes, or the map's own where `same` is 1 and not 0: without a branch, for what exports."""

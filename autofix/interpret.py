@@ -33,7 +33,7 @@ from autofix.condition import (
 from autofix.curve import Curve, CurveTooLong
 from autofix.fault import Code
 from autofix.handlers import protected
-from autofix.insertion import CropBack, Insertion, RoundUp
+from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Gaps, Program, Site
@@ -295,6 +295,12 @@ def interpret(
 def _evaluate(run: Interpreter, site: Site) -> Any:
     keys = run.keys_of(site)
     insertions = run.insertions(keys)
+    value = _value(run, site, keys, insertions)
+    after = [one for one in insertions if isinstance(one, Adaptive) and one.after]
+    return after[0].resize_value(value) if after and isinstance(value, Tensor) else value
+
+
+def _value(run: Interpreter, site: Site, keys: tuple[Key, Key], insertions: tuple[Insertion, ...]) -> Any:
     if site.kind == "placeholder":
         value = next(run.given, site.args[0] if site.args else None)
         return functools.reduce(lambda x, rounding: rounding.resize_value(x), insertions, value)

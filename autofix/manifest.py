@@ -236,7 +236,19 @@ def _of_edit(model: nn.Module, edit: Edit, root: Path) -> StoredEdit:
 
 
 def _of_insert(insert: Insert, root: Path) -> dict[str, Any]:
-    names = ("kind", "site", "op", "module", "sizes", "operand", "like", "multiples", "offsets", "passes")
+    names = (
+        "kind",
+        "site",
+        "op",
+        "module",
+        "sizes",
+        "operand",
+        "like",
+        "multiples",
+        "offsets",
+        "passes",
+        "after",
+    )
     fields = {name: getattr(insert, name) for name in names if hasattr(insert, name)}
     return {**fields, "called_at": _of_place(insert.called_at, root)}
 

@@ -132,7 +132,7 @@ _ARITHMETIC |= {getattr, max, min, int, torch.sym_max, torch.sym_min}
 def _insert(
     graph: fx.Graph, node: fx.Node, insertion: Fit | Align | Adaptive | RoundUp | CropBack, source: fx.Node
 ) -> None:
-    if isinstance(insertion, RoundUp):
+    if isinstance(insertion, RoundUp) or (isinstance(insertion, Adaptive) and insertion.after):
         users = list(node.users)
         with graph.inserting_after(node):
             anchor = graph.call_function(getattr, (node, "shape"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -167,6 +168,61 @@ def test_every_map_that_the_head_took_passes(last: str, strategy: str) -> None:
         assert torch.equal(fix.graph_module(x), model(x))
     for height, width in ((4, 4), (12, 23), (12, 28), (40, 71)):
         assert fix.model(torch.randn(2, 1, height, width)).shape == (2, 3)
+
+
+class Measures(nn.Module):
+    """A head of 4 * 6 * 6 features, or of 4 * 6 in each column, behind sizes that forward works out."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.conv, self.how = nn.Conv2d(1, 4, 3, 2, 1), how
+        self.fc, self.rnn, self.along = nn.Linear(144, 3), nn.LSTM(24, 3), nn.Conv1d(24, 3, 3)
+        self.norm = nn.LayerNorm([4, 6, 6])
+
+    def features(self, x: Tensor) -> int:
+        return math.prod(x.size()[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        b, c, h, w = x.shape
+        match self.how:
+            case "product":
+                return self.fc(x.view(-1, c * h * w))
+            case "method":
+                return self.fc(torch.relu(x).view(-1, self.features(x)))
+            case "twice":
+                return self.fc(x.view(b, c, h * w).transpose(1, 2).reshape(b, -1))
+            case "columns":
+                return self.rnn(x.permute(0, 3, 1, 2).reshape(b, w, c * h))[0].sum(1)
+            case "rows":
+                return self.along(x.reshape(b, c * h, w)).sum(2)
+            case "flatten":
+                return self.along(x.flatten(1, 2)).sum(2)
+            case "norm":
+                return self.norm(x).sum((2, 3))[:, :3]
+        halves = [part.flatten(1) for part in (x[:, :2], x[:, 2:])]
+        return self.fc(torch.cat(halves, 1))
+
+
+HOWS = ["product", "method", "twice", "columns", "rows", "flatten", "norm", "branches"]
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+@pytest.mark.parametrize("how", HOWS)
+def test_heads_behind_sizes_that_forward_works_out(how: str, strategy: str) -> None:
+    torch.manual_seed(0)
+    model = Measures(how).eval()
+    fix = fix_model(model, input_shape=(1, 1, "H", "W"), min_input=5, strategy=strategy)
+    assert fix.proved
+    assert {insert.kind for insert in fix.inserts} == {"adaptive"}
+    assert all(insert.safety is Safety.IDENTICAL for insert in fix.inserts)
+    assert len(fix.inserts) == (2 if how == "branches" else 1)
+    for height, width in itertools.product((11, 12, 5, 9, 23), (11, 12, 5, 24)):
+        x = torch.randn(2, 1, height, width)
+        assert fix.model(x).shape == (2, 3)
+        assert torch.equal(fix.graph_module(x), fix.model(x))
+        if fix.before.accepts(height, width):
+            assert torch.equal(fix.model(x), model(x)), (height, width)
 
 
 def test_a_repair_of_a_head_exports() -> None:

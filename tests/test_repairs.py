@@ -31,8 +31,8 @@ IMAGE = (1, 2, "H", "W")
 SLOW = {"HalvesWhileLarge", "RowByRow", "Strips", "QuarterPool", "StackedHourglass", "StyleTransfer"}
 # Sizes that forward asserts or a table has.
 REFUSED = {"AssertsSquare", "PositionTable"}
-# A norm of one value, where either axis may be enlarged; a pool that takes several sizes to the one asked.
-KEEPS_NO_OUTPUT = {"InstanceNormBottom", "TextRecognizer"}
+# A norm of one value, where either axis may be enlarged.
+KEEPS_NO_OUTPUT = {"InstanceNormBottom"}
 
 
 @pytest.fixture(autouse=True, scope="module")

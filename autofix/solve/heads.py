@@ -29,7 +29,7 @@ def fixed_head(analysis: Analysis, box: Box) -> FixedHead | None:
     free = {axis for axis, (_, largest) in box.items() if largest is None and axis != BATCH}
     for piece in (piece for mode in analysis.modes for piece in mode.pieces):
         check = last_check(piece)
-        one = _one_of_many(piece, ~check[0], check[1], free) if check is not None else 0
+        one = _one_of_many(piece, ~check.condition, check.tensor, free) if check is not None else 0
         if one:
             return FixedHead(
                 f"the model itself asks for one size, {one}, of what grows with the input", False
@@ -51,20 +51,36 @@ def _one_of_many(piece: Piece, condition: Condition, site: int, free: set[int]) 
     return one if one and _grows(other, free) and _tensors_alone(piece, site) else 0
 
 
-def last_check(piece: Piece) -> tuple[Condition, int] | None:
-    """The condition on sizes after which the model goes no further, and the call that made what it asks of.
+@dataclass(frozen=True)
+class Check:
+    """A condition on sizes after which the model goes no further, and the tensor that it asks of.
 
-    None where it goes on.
+    after: it asks of what the call gives, not of what it is given
     """
+
+    condition: Condition
+    tensor: int
+    after: bool
+
+
+def last_check(piece: Piece) -> Check | None:
+    """None where the model goes on."""
     meaning = piece.meaning
     if not meaning.asked or all(requirement.condition != NEVER for requirement in meaning.requirements):
         return None
-    queue = [meaning.asked[-1]]
+    asked = meaning.asked[-1]
+    tensor = tensor_asked(piece, asked)
+    return None if tensor is None else Check(meaning.conditions[-1], tensor, tensor != asked)
+
+
+def tensor_asked(piece: Piece, site: int) -> int | None:
+    """The call that made the tensor of whose sizes a number or a condition is worked out."""
+    queue = [site]
     for index in queue:
-        if isinstance(meaning.values[index], Tensor):
-            return meaning.conditions[-1], index
-        site = piece.program.sites[index]
-        queue += references((site.args, site.kwargs))
+        if isinstance(piece.meaning.values[index], Tensor):
+            return index
+        call = piece.program.sites[index]
+        queue += references((call.args, call.kwargs))
     return None
 
 

@@ -40,7 +40,10 @@ def _compared(tensor: Tensor, passes: bool) -> tuple[Dim, ...]:
 def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """The operands of the call before and after the insert, in the model as it is."""
     for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
-        if keys[1] == key:
+        if keys[1] == key and getattr(insertion, "after", False):
+            value = piece.meaning.values[site.index]
+            yield value, insertion.resize_value(value)
+        elif keys[1] == key:
             args = resolved(site, piece.meaning.values)
             pairs = (operands(one, Tensor) for one in (args, insertion.resize(args)))
             yield from ((a, b) for a, b in zip(*pairs, strict=True) if a.shape != b.shape)

@@ -10,9 +10,10 @@ from typing import Final
 from autofix.analyse import Analysis
 from autofix.changes import Changes
 from autofix.findings import Failure, failures, first_failure
+from autofix.solve.averages import HEADS
 from autofix.solve.edits import feasible, fewest_edits, splits
 from autofix.solve.identity import keeps
-from autofix.solve.propose import HEADS, JOINS, apply, proposal
+from autofix.solve.propose import JOINS, apply, proposal
 from autofix.solve.request import Request, Solution
 from autofix.solve.rounding import rounding
 from autofix.solve.same import same_padding

@@ -81,7 +81,7 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
                 like=like,
                 called_at=place,
             )
-        case Adaptive(sizes, passes):
+        case Adaptive(sizes, passes, after):
             return Insert(
                 "adaptive",
                 site.name,
@@ -91,6 +91,7 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
                 module,
                 sizes,
                 passes=passes,
+                after=after,
                 called_at=place,
             )
         case RoundUp(least, multiples, offsets):

@@ -46,20 +46,25 @@ def _fit(file: ForwardFile, insert: Insert, at: Location, module: str | None) ->
 
 def _adaptive(file: ForwardFile, insert: Insert, at: Location, module: str | None) -> None:
     sizes = ints_of(insert, "sizes")
+    after = getattr(insert, "after", False)
+    place = (_call if after else _tensor)(file.source, insert, at, module)
     if getattr(insert, "passes", False):
         name = file.helper(average_helper, len(sizes), "average_to")
-        file.wrap(_tensor(file.source, insert, at, module), f"{name}(", f", {', '.join(map(str, sizes))})")
+        file.wrap(place, f"{name}(", f", {', '.join(map(str, sizes))})")
         return
     prefix, imports = functional(file.source)
     file.splices += imports
     text = f", ({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)}))"
-    file.wrap(_tensor(file.source, insert, at, module), f"{prefix}adaptive_avg_pool{len(sizes)}d(", text)
+    file.wrap(place, f"{prefix}adaptive_avg_pool{len(sizes)}d(", text)
+
+
+def _call(source: SourceFile, insert: Insert, at: Location, module: str | None) -> ast.Call:
+    return module_call(source, at, module) if module else function_call(source, at, insert.site)
 
 
 def _tensor(source: SourceFile, insert: Insert, at: Location, module: str | None) -> ast.expr:
     """The tensor that the guarded call works on: its first argument, or what its method is called on."""
-    call = module_call(source, at, module) if module else function_call(source, at, insert.site)
-    return operands(call)[0]
+    return operands(_call(source, insert, at, module))[0]
 
 
 @dataclass(frozen=True)

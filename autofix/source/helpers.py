@@ -141,6 +141,16 @@ def hook_helper(name: str = "before_call") -> Helper:
     )
 
 
+def after_helper(name: str = "after_call") -> Helper:
+    return Helper(
+        name,
+        f'''def {name}(module, change):
+    """Have `change(output)` be what `module` gives, for layers that a container calls."""
+    module.register_forward_hook(lambda module, inputs, output: change(output))
+''',
+    )
+
+
 def wrap_forward_helper(crop: str, name: str = "accept_any_size") -> Helper:
     """`crop`: the expression that crops `output` back to the size of `x`."""
     return Helper(

@@ -11,6 +11,7 @@ from autofix.source.forward import Rounding, insert_line, insert_round
 from autofix.source.forward_file import ForwardFile
 from autofix.source.helpers import (
     Helper,
+    after_helper,
     average_helper,
     fit_helper,
     hook_helper,
@@ -122,7 +123,8 @@ class _Shared:
 
 
 def _what(insert: Insert) -> tuple[object, ...]:
-    return ints_of(insert, "sizes"), getattr(insert, "operand", 0), getattr(insert, "like", 0)
+    names = ("operand", "like", "passes", "after")
+    return ints_of(insert, "sizes"), *(getattr(insert, name, 0) for name in names)
 
 
 def _is_element(path: str | None) -> bool:
@@ -144,7 +146,7 @@ def _axes(model: nn.Module, insert: Insert) -> int:
 
 def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
     sizes = ints_of(insert, "sizes")
-    hook = hook_helper()
+    hook = after_helper() if getattr(insert, "after", False) else hook_helper()
     layer = access(model, path, "{model}")
     numbers = ", ".join(map(str, sizes))
     if insert.kind == "fit":
