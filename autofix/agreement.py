@@ -52,9 +52,11 @@ def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
 
 
 def _refuses_values(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
-    """Whether an empty tensor or an index is refused, which the meta device, without values, may let pass."""
+    """Whether something is refused that the meta device, without values, may let pass: an index, a limit."""
     required = mode.required(piece, silent=False)
-    return any(r.code in (Code.EMPTY, Code.INDEX) and not bool(r.condition.at(point)) for r in required)
+    return any(
+        r.code in (Code.EMPTY, Code.INDEX, Code.LIMIT) and not bool(r.condition.at(point)) for r in required
+    )
 
 
 def any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:

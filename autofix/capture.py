@@ -49,6 +49,9 @@ class Recorded(fx.Proxy):
         else:
             super().__setattr__(name, value)
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.tracer.create_proxy("call_method", "clone", (self,), {})
+
 
 def _in_place(name: str) -> Any:
     function = getattr(operator, name)

@@ -45,11 +45,13 @@ def find_faults(analysis: Analysis, box: Box) -> tuple[Fault, ...]:
     found: dict[tuple[Any, ...], tuple[int, Fault]] = {}
     for failure in failures(analysis, box):
         fault = describe_fault(failure, analysis.inputs.axes)
-        key = fault.code, fault.site, fault.axis, fault.message
-        if key not in found or found[key][1].mode == fault.mode:
+        own = failure.requirement.condition == NEVER  # what the model raises: each message is one fault
+        key = fault.code, fault.site, fault.axis, fault.message if own else failure.requirement.what
+        if key not in found:
             fault = replace(fault, chain=chain(failure.piece, failure.requirement.site, failure.point))
         else:
-            fault = replace(found[key][1], mode="both")
+            mode = fault.mode if found[key][1].mode == fault.mode else "both"
+            fault = replace(min(found[key][1], fault, key=lambda one: (max(one.size), one.size)), mode=mode)
         found[key] = (failure.requirement.site, fault)
     return tuple(fault for _, fault in sorted(found.values(), key=lambda item: item[0]))
 

@@ -36,11 +36,16 @@ def input_shapes(model: nn.Module, input_shape: Any = None, example_inputs: Any 
         names are spatial axes; a number in front is the batch where another one follows it
     Raises UsageError where a shape makes no sense and CaptureError where nothing can be inferred.
     """
-    if input_shape is not None:
-        return _given(input_shape)
-    if example_inputs is not None:
-        return _of_examples(example_inputs)
-    return _inferred(model)
+    if input_shape is None and example_inputs is None:
+        return _inferred(model)
+    given = _given(input_shape) if input_shape is not None else _of_examples(example_inputs)
+    names = _required(model)
+    if len(given.shapes) < len(names):
+        wanted = "((1, 3, 'H', 'W'), (1, 8))" if input_shape is not None else "(image, code)"
+        raise UsageError(
+            f"forward of {type(model).__name__} takes {', '.join(names)}: give a shape for each, as {wanted}"
+        )
+    return given
 
 
 def _given(input_shape: Any) -> InputShapes:
@@ -106,7 +111,7 @@ def _inferred(model: nn.Module) -> InputShapes:
             f"{type(model).__name__} has no convolution, norm or pool to infer an input from: "
             "it has no spatial sizes to repair, or pass input_shape=(1, 3, 'H', 'W')"
         )
-    return InputShapes((shape,) * max(1, _required(model)))
+    return InputShapes((shape,) * max(1, len(_required(model))))
 
 
 def as_images(inputs: InputShapes) -> Iterator[InputShapes]:
@@ -127,11 +132,11 @@ def _first_shape(model: nn.Module) -> tuple[int | str, ...] | None:
     return None
 
 
-def _required(model: nn.Module) -> int:
-    """How many inputs forward needs."""
+def _required(model: nn.Module) -> list[str]:
+    """The inputs that forward needs."""
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = inspect.signature(model.forward).parameters.values()
-    return sum(1 for p in parameters if p.kind in kinds and p.default is p.empty)
+    return [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
 
 
 def sizes_of(name: str, value: Any, axes: tuple[str, ...]) -> tuple[int, ...]:

@@ -227,8 +227,8 @@ def climb(model: nn.Module, inputs: InputShapes, inferred: bool) -> tuple[Plain 
 
 
 def _batched(model: nn.Module, inputs: InputShapes) -> InputShapes:
-    """With the 1 of (1, "T") as the batch, where the model runs on several such rows, as on raw audio."""
-    rows = [shape is not None and shape[0] == 1 and len(shape) == 2 for shape in inputs.shapes]
+    """With the 1 of (1, "T") as the batch, where the model runs on several: raw audio, boards of a game."""
+    rows = [shape is not None and shape[0] == 1 and len(shape) > 1 for shape in inputs.shapes]
     pairs = zip(rows, inputs.shapes, strict=True)
     other = replace(inputs, shapes=tuple(("B", *(shape or ())[1:]) if row else shape for row, shape in pairs))
     meta = to_meta(model).eval() if any(rows) else model

@@ -136,7 +136,7 @@ class _Cheap(TorchFunctionMode):
                 return known
         if func is F.batch_norm:
             return _normalized(args, kwargs)
-        if func is torch.cat:
+        if func is _CAT:
             return _concatenated(args, kwargs)
         if func is torch.Tensor.type and len(args) == 2 and args[0].is_meta:
             args = args[0], _dtype(args[1])
@@ -148,25 +148,32 @@ class _Cheap(TorchFunctionMode):
 def _normalized(args: Any, kwargs: Any) -> Any:
     """F.batch_norm, where the features are those of its parameters; anything else is left to torch."""
     x, tensors = args[0], [*args[1:], *kwargs.values()]
-    fits = all(_has_features(t, x) for t in tensors if isinstance(t, torch.Tensor))
-    if not (issubclass(type(x), torch.Tensor) and x.is_meta and fits):
+    known = _is_tensor(x) and x.is_meta
+    if not known or not all(_has_features(t, x) for t in tensors if isinstance(t, torch.Tensor)):
         return F.batch_norm(*args, **kwargs)
     if kwargs.get("training", False):
         F._verify_batch_size(x.size())  # type: ignore[attr-defined]
     return torch.empty_like(x)
 
 
+_CAT: Final = torch.cat  # which is another one while a model is traced
+
+
 def _concatenated(args: Any, kwargs: Any) -> Any:
     """torch.cat, where plain shapes decide it; anything else is left to torch."""
     tensors, dim = args[0], kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    plain = kwargs.keys() <= {"dim"} and all(issubclass(type(t), torch.Tensor) and t.is_meta for t in tensors)
+    plain = (
+        tensors
+        and kwargs.keys() <= {"dim"}
+        and all(issubclass(type(t), torch.Tensor) and t.is_meta for t in tensors)
+    )
     if plain and isinstance(dim, int) and tensors[0].ndim and -tensors[0].ndim <= dim < tensors[0].ndim:
         rest = {(*t.shape[: dim % t.ndim], *t.shape[dim % t.ndim + 1 :], t.ndim) for t in tensors if t.ndim}
         if len(rest) == 1 and all(t.ndim == tensors[0].ndim for t in tensors):
             shape = list(tensors[0].shape)
             shape[dim] = sum(t.shape[dim] for t in tensors)
             return tensors[0].new_empty(shape)
-    return torch.cat(*args, **kwargs)
+    return _CAT(*args, **kwargs)
 
 
 def _dtype(kind: Any) -> Any:

@@ -198,7 +198,7 @@ class Report:
         """Where not every path was followed: of equal sizes, on which they are followed first."""
         mode = self.analysis.evaluating
         inside, last, period = self._along_diagonal(mode, 2)
-        sizes = np.arange(1, last + period + 1)
+        sizes = np.arange(1, len(inside) + 1)
         point = {BATCH: 2, **dict.fromkeys(range(len(self.axes)), sizes)}
         known = np.broadcast_to(mode.described(point), len(sizes))
         if known.all():

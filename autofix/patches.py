@@ -63,6 +63,11 @@ def _stays(move: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     return call
 
 
+def _asked(name: str) -> Callable[[Any], bool]:
+    """What torch asks of a tensor, as the method of the same name."""
+    return lambda value: bool(getattr(value, name)())
+
+
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     """The builtin, which becomes a node of the graph where it is given a symbol."""
 
@@ -178,6 +183,8 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
             stack.enter_context(patch.object(torch.Tensor, name, _method(name)))
         stack.enter_context(patch.object(nn.Module, "to", _stays(nn.Module.to)))
         stack.enter_context(patch.object(torch, "Size", _Size))
+        for name in ("is_floating_point", "is_complex"):
+            stack.enter_context(patch.object(torch, name, _asked(name)))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))

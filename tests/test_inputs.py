@@ -57,3 +57,15 @@ def test_a_row_in_front_is_the_batch_where_there_may_be_several() -> None:
 
 def test_a_row_in_front_is_a_channel_where_the_model_takes_one_sample() -> None:
     assert check_model(nn.Conv1d(1, 4, 9), input_shape=(1, "T")).working_sizes == ">= 9"
+
+
+def test_boards_without_channels_are_a_batch() -> None:
+    class Board(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(x.unsqueeze(1)).mean((2, 3))
+
+    assert check_model(Board(), input_shape=(1, "H", "W")).accepts(8, 8, batch=5)

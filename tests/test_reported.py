@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 import warnings
 
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autofix import AutofixError, check_model, fix_model
+from autofix import AutofixError, UsageError, check_model, fix_model
 from autofix.handlers import catches
 from autofix.size import BATCH, at
 
@@ -496,3 +497,81 @@ def test_a_length_that_the_model_asserts_is_padded() -> None:
     fix = fix_model(Spectrum(), input_shape=SEQUENCE, min_input=100, strategy="preserve")
     assert fix.proved
     assert fix.inserts[0].sizes == (1025,)
+
+
+class ShiftMask(nn.Module):
+    """Numbers the regions of shifted windows; where a map is small some regions are empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        mask, number = torch.zeros(y.shape[-2:]), 0
+        for top, bottom in ((0, -2), (-2, None)):
+            for left, right in ((0, -2), (-2, None)):
+                mask[top:bottom, left:right] = number
+                number += 1
+        return y + mask
+
+
+class Siamese(nn.Module):
+    """Two images in one batch, and apart again; a deep copy, and questions that are not of the data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 8, 8)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        one, other = torch.chunk(self.conv(torch.cat([a, b], 0)), 2, 0)
+        if any(n < 9 for n in one.shape[-2:]):
+            raise ValueError("small")
+        if torch.is_floating_point(one) and not torch.is_complex(other):
+            return one + copy.deepcopy(other)
+        return one
+
+
+def test_assignment_to_nothing_is_no_fault() -> None:
+    assert check_model(ShiftMask(), input_shape=IMAGE).ok
+    agrees(ShiftMask(), IMAGE)
+
+
+def test_two_images_in_one_batch() -> None:
+    report = check_model(Siamese(), input_shape=(IMAGE, IMAGE))
+    assert report.proved
+    assert report.working_sizes == ">= 72"
+    fix = fix_model(Siamese(), input_shape=(IMAGE, IMAGE), min_input=70, strategy="preserve")
+    assert fix.proved
+    assert {insert.kind for insert in fix.inserts} == {"round"}
+
+
+def test_a_limit_that_the_meta_device_lets_pass() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 4, 3, output_padding=1))
+    (fault,) = check_model(model, input_shape=IMAGE).faults
+    assert fault.site == "1"
+    assert fix_model(model, input_shape=IMAGE, min_input=3).edits[0].knob == "output_padding"
+
+
+def test_an_input_that_is_not_given_is_asked_for() -> None:
+    class Conditioned(nn.Module):
+        def forward(self, image: Tensor, code: Tensor) -> Tensor:
+            return image + code
+
+    with pytest.raises(UsageError, match="takes image, code: give a shape for each"):
+        check_model(Conditioned(), input_shape=IMAGE)
+
+
+def test_one_line_is_one_fault_whatever_the_batch() -> None:
+    """At 1 sample the view is refused by other numbers than at 2."""
+
+    class Views(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(147, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x.view(-1, 147))
+
+    faults = check_model(Views(), input_shape=IMAGE, min_input=3).faults
+    assert len({(fault.code, fault.site) for fault in faults}) == len(faults)

@@ -8,7 +8,7 @@ from typing import Any
 
 from autofix.fault import Code
 from autofix.ops.base import Call, Tensor, Unmodelled, register, same_number
-from autofix.ops.index import Integers, getitem
+from autofix.ops.index import Integers, part
 from autofix.ops.join import broadcast_into
 from autofix.size import Dim, identical
 
@@ -20,7 +20,7 @@ def setitem(call: Call, input: Any, index: Any, value: Any) -> None:
     if isinstance(index, Tensor) and not isinstance(index, Integers):
         _masked(call, input, index, value)
         return
-    target = getitem(call, input, index)
+    target = part(call, input, index, nothing=True)
     if isinstance(value, Tensor):
         given = dropwhile(lambda n: identical(n, 1), value.shape)
         broadcast_into(call, target.shape, tuple(given))

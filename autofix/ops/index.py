@@ -14,7 +14,7 @@ from autofix.condition import Condition, at_least
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register
 from autofix.ops.join import broadcast
-from autofix.ops.slicing import from_start, in_range, resized, sliced, without
+from autofix.ops.slicing import extent, from_start, in_range, resized, sliced, without
 from autofix.ops.split import Pieces
 from autofix.size import Dim, is_dim
 
@@ -32,7 +32,7 @@ class Integers(Tensor):
 def getitem(call: Call, input: Any, index: Any) -> Any:
     """operator.getitem on tensors, tuples, lists, dicts, shapes and the results of split."""
     if isinstance(input, Tensor):
-        return _getitem_tensor(call, input, index if isinstance(index, tuple) else (index,))
+        return part(call, input, index)
     if isinstance(input, Pieces) and isinstance(index, int):
         return input.piece(call, index)
     if isinstance(input, Mapping) and not isinstance(index, Tensor):
@@ -60,7 +60,12 @@ def _either(call: Call, condition: Condition, otherwise: Any, then: Any) -> Any:
     return replace(then, shape=tuple(call.choose(condition, *pair) for pair in pairs))
 
 
-def _getitem_tensor(call: Call, tensor: Tensor, index: tuple[Any, ...]) -> Tensor:
+def part(call: Call, tensor: Tensor, index: Any, nothing: bool = False) -> Tensor:
+    """What an index picks; `nothing`: it may be nothing at all, as where it is assigned to."""
+    return _part(call, tensor, index if isinstance(index, tuple) else (index,), nothing)
+
+
+def _part(call: Call, tensor: Tensor, index: tuple[Any, ...], nothing: bool) -> Tensor:
     """Basic indexing first, as torch does; what arrays pick is broadcast and put in their place."""
     out: list[Dim] = []
     arrays: list[tuple[int, tuple[Dim, ...]]] = []  # position in `out`, shape
@@ -69,7 +74,7 @@ def _getitem_tensor(call: Call, tensor: Tensor, index: tuple[Any, ...]) -> Tenso
         if item is None:
             out.append(1)
         elif isinstance(item, slice):
-            out.append(sliced(call, next(dims), item))
+            out.append((extent if nothing else sliced)(call, next(dims), item))
         elif isinstance(item, Tensor | tuple | list):
             arrays.append((len(out), _picked(call, next(dims), item)))
             out.append(None)  # what the arrays pick comes here

@@ -12,16 +12,21 @@ from autofix.size import Dim, Joint, Size, ceil_divide, identical, is_dim, large
 
 
 def sliced(call: Call, n: Dim, index: slice) -> Dim:
-    """The length of `x[start:stop:step]` along a dimension of size n."""
+    """The length of `x[start:stop:step]` along a dimension of size n, of which something has to be left."""
+    result = extent(call, n, index)
+    not_vanished(call, n, result)
+    return result
+
+
+def extent(call: Call, n: Dim, index: slice) -> Dim:
+    """The length of `x[start:stop:step]`, which may be 0."""
     start, stop = 0 if index.start is None else index.start, index.stop
     step = 1 if index.step is None else index.step
     if not isinstance(step, int) or not is_dim(start) or not (stop is None or is_dim(stop)):
         raise Unmodelled(f"slice [{start}:{stop}:{step}]")
     if step < 1:
         raise Refused(f"slice step {step}: must be positive")
-    result = ceil_divide(larger(_extent(call, n, start, stop), 0), step)
-    not_vanished(call, n, result)
-    return result
+    return ceil_divide(larger(_extent(call, n, start, stop), 0), step)
 
 
 def not_vanished(call: Call, n: Dim, result: Dim) -> None:

@@ -66,7 +66,10 @@ def chunk(call: Call, input: Tensor, chunks: int, dim: int = 0) -> Any:
         raise Refused(f"chunk() into {chunks}")
     axis = _axis(input, dim)
     n = input.shape[axis]
-    return _pieces(input, axis, ceil_divide(n, chunks), chunks)
+    size = ceil_divide(n, chunks)
+    if identical(size * chunks, n) and not may_be_zero(n):  # as of two images in one batch
+        return (resized(input, axis, size),) * chunks
+    return _pieces(input, axis, size, chunks)
 
 
 def split(call: Call, tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> Any:

@@ -39,7 +39,7 @@ def averages(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive
     piece, requirement = failure.piece, failure.requirement
     if requirement.code in CHECKS:
         check = last_check(piece)
-        if check is not None:
+        if check is not None and check.condition.relation == "not ==":
             place = Place(check.tensor, check.after)
             yield from _average(failure, request, place, check.condition.axes - {BATCH})
         return
