@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from torch import fx, nn
 
-from autofix.analyse import Analysis, Piece
+from autofix.analyse import Analysis, Mode, Piece
 from autofix.changes import Changes
 from autofix.condition import Condition, indicator
 from autofix.describe import describe
@@ -58,24 +58,31 @@ class Forward:
     names: Mapping[str, Any]
 
 
-def conditions_of(analysis: Analysis) -> list[tuple[Piece, str]]:
-    """Each path of an analysis with its inputs; those on which the model itself raises are left out.
+def conditions_of(analysis: Analysis) -> list[tuple[Piece, bool, str]]:
+    """Each path of an analysis, whether it is one of train mode, and its inputs.
 
-    Raises CaptureError where a path cannot be told by its sizes.
+    Paths on which the model itself raises are left out; those of train mode too where that makes no
+    difference. Raises CaptureError where a path cannot be told by its sizes.
     """
-    mode = analysis.evaluating
+    found = [(piece, False, condition) for piece, condition in _conditions(analysis, analysis.evaluating)]
+    if not reads_mode(analysis):
+        return found
+    trained = [(piece, True, condition) for piece, condition in _conditions(analysis, analysis.training)]
+    return [*found, *trained]
+
+
+def reads_mode(analysis: Analysis) -> bool:
+    """Whether forward asks if it trains, and so may be another one in train mode."""
+    programs = [{id(piece.program) for piece in mode.pieces} for mode in analysis.modes]
+    return programs[0] != programs[1]
+
+
+def _conditions(analysis: Analysis, mode: Mode) -> list[tuple[Piece, str]]:
     if len({id(piece.program) for piece in mode.pieces}) == 1:
         return [(mode.pieces[0], "")]
-    same = {_likeness(p) for p in mode.pieces} == {_likeness(p) for p in analysis.training.pieces}
-    if not analysis.complete or not same:
+    if not analysis.complete:
         raise CaptureError("forward differs from size to size, and not all of its paths are known")
     return [(piece, _joined(piece)) for piece in mode.pieces if len(piece.program.graph.nodes)]
-
-
-def _likeness(piece: Piece) -> Any:
-    """Equal for paths that compute the same at the same sizes."""
-    calls = tuple((site.kind, site.name, str(site.target)) for site in piece.program.sites)
-    return calls, (*piece.program.conditions, *piece.meaning.conditions)
 
 
 def _joined(piece: Piece) -> str:

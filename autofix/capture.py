@@ -16,6 +16,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
+from autofix.contexts import Contexts
 from autofix.errors import CaptureError
 from autofix.frames import caller, is_tracing
 from autofix.handlers import catches, protected
@@ -93,11 +94,17 @@ class Tracer(fx.Tracer):
         self.branches = False  # on a value; some code goes on after the error that says so
         self.handles = False  # the model's own code has an `except` clause
         self.caught = False  # what some call raises, the model's own code would catch
+        self.contexts = Contexts() if torch.is_grad_enabled() else None  # of a real model alone
+        self.unasked: list[
+            tuple[fx.Node, Any]
+        ] = []  # optional arguments that are not given, and what they are
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Recorded(node, self)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        if self.contexts is not None:
+            self.contexts.follow(self.graph)
         node = super().create_node(*args, **kwargs)
         if node.op.startswith("call"):
             place = caller()
@@ -149,6 +156,8 @@ class Tracer(fx.Tracer):
                 given = shapes.pop(0) is not None if shapes else False
                 optional = parameter.default is not Parameter.empty
                 proxy = self._input(parameter.name, *([parameter.default] if optional else []))
+                if optional and not given:
+                    self.unasked.append((proxy.node, parameter.default))
                 value = proxy if given else parameter.default if optional else None
                 if parameter.kind is not Parameter.KEYWORD_ONLY:
                     args.append(value)
@@ -246,29 +255,34 @@ class Fact:
 
 @dataclass(frozen=True)
 class Recording:
-    """A trace of a real model: its graph, over its own layers and constants, and the sites of the nodes."""
+    """A trace of a real model: its graph, over its own layers and constants, and the sites of the nodes.
+
+    unasked: optional arguments for which the trace stands with their defaults alone
+    """
 
     graph: fx.Graph
     sites: tuple[Site, ...]
     root: nn.Module
     facts: tuple[Fact, ...] = ()
+    unasked: tuple[tuple[fx.Node, Any], ...] = ()
 
 
-def record_plain(model: nn.Module, inputs: InputShapes) -> Recording:
+def record_plain(model: nn.Module, inputs: InputShapes, training: bool = False) -> Recording:
     """Trace a real model the way `capture_plain` traces its copy."""
-    tracer = Tracer(inputs)
-    with kept_as_it_is(model):
+    with kept_as_it_is(model, training):
+        tracer = Tracer(inputs)
         graph = tracer.trace(model)
-    return Recording(graph, read_graph(graph, model, tracer.places, lambda module: True), model)
+    sites = read_graph(graph, model, tracer.places, lambda module: True)
+    return Recording(graph, sites, model, unasked=tuple(tracer.unasked))
 
 
 @contextmanager
-def kept_as_it_is(model: nn.Module) -> Iterator[None]:
-    """Run a model's code in eval mode; modes and random numbers are afterwards what they were."""
+def kept_as_it_is(model: nn.Module, training: bool = False) -> Iterator[None]:
+    """Run a model's code in one mode; modes and random numbers are afterwards what they were."""
     modes = {module: module.__dict__["training"] for module in model.modules()}  # watch_training sees reads
-    model.eval()
+    model.train(training)
     try:
-        with restored(model), torch.random.fork_rng(devices=[]):
+        with restored(model), torch.random.fork_rng(devices=[]), torch.enable_grad():
             yield
     finally:
         for module, training in modes.items():

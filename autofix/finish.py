@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import fx, nn
 
-from autofix.branching import Around, Branch, around, conditions_of, with_forward
+from autofix.analyse import Piece
+from autofix.branching import Around, Branch, around, conditions_of, reads_mode, with_forward
 from autofix.change import Edit
 from autofix.condition import Box
 from autofix.errors import InternalError
 from autofix.findings import find_faults, first_failure
 from autofix.ladder import Followed, Plain, climb
 from autofix.meta import attributes, restored, to_meta
+from autofix.modes import stands_for_eval, together
 from autofix.outcome import Report
 from autofix.places import edits_located
 from autofix.program import InputShapes
@@ -101,21 +103,48 @@ def _patched(
     copy = edited_copy(model, changes, inplace)
     smallest, state = _smallest(before.box), attributes(copy)
 
-    def graph(point: Mapping[int, int] = smallest, guarded: bool = True) -> fx.GraphModule:
+    def traced(point: Mapping[int, int], training: bool, guarded: bool = False) -> fx.GraphModule:
         # asked for late, the model may have run, and kept what it computed
         with restored(copy, state), listed(copy):
-            recording = captured.record(copy, changes, point)
+            recording = captured.record(copy, changes, point, training)
         with listed(copy):
             return graph_module(recording, changes, before.model_name, guarded)
+
+    def graph() -> fx.GraphModule:
+        shown = traced(smallest, training=False, guarded=True)
+        if reads_mode(solution.analysis) and not together(shown, traced(smallest, True, guarded=True)):
+            stands_for_eval(shown)
+        return shown
 
     inputs = before.analysis.inputs
     if outside is not None:
         return Patched(with_forward(copy, (outside,), inputs), graph, (outside,))
     if not within:
         return Patched(copy, graph)
-    branches = tuple(Branch(condition, graph(piece.point, guarded=False)) for piece, condition in paths)
-    shown = graph() if len(branches) > 1 else branches[0].graph
+    branches = tuple(_branches(paths, traced))
+    shown = branches[0].graph if len(branches) == 1 else graph()
     return Patched(with_forward(copy, branches, inputs), shown, branches)
+
+
+def _branches(
+    paths: list[tuple[Piece, bool, str]], traced: Callable[[Mapping[int, int], bool], fx.GraphModule]
+) -> Iterator[Branch]:
+    """A graph for each path; one for both modes where these differ by no more than the mode."""
+    trained = {condition: piece for piece, training, condition in paths if training}
+    modes = bool(trained)
+    for piece, condition in ((piece, condition) for piece, training, condition in paths if not training):
+        graph, twin = traced(piece.point, False), trained.get(condition)
+        if twin is not None and together(graph, traced(twin.point, True)):
+            del trained[condition]
+            yield Branch(condition, graph)
+        else:
+            yield Branch(_both("not self.training", condition) if modes else condition, graph)
+    for condition, piece in trained.items():
+        yield Branch(_both("self.training", condition), traced(piece.point, True))
+
+
+def _both(mode: str, condition: str) -> str:
+    return f"{mode} and ({condition})" if condition else mode
 
 
 def _smallest(box: Box) -> dict[int, int]:

@@ -50,9 +50,11 @@ class Plain:
             follow_program(self.programs, box, changes), self.inputs, box, start(self.inputs), changes
         )
 
-    def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
+    def record(
+        self, model: nn.Module, changes: Changes, point: Mapping[int, int], training: bool = False
+    ) -> Recording:
         """The trace of a real model that has the meta copy's structure."""
-        return record_plain(model, self.inputs)
+        return record_plain(model, self.inputs, training)
 
 
 @dataclass
@@ -81,12 +83,14 @@ class Followed:
             self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
         return analysis
 
-    def record(self, model: nn.Module, changes: Changes, point: Mapping[int, int]) -> Recording:
+    def record(
+        self, model: nn.Module, changes: Changes, point: Mapping[int, int], training: bool = False
+    ) -> Recording:
         """The trace of a real model along one size's path."""
         box = everything(len(self.inputs.axes))
-        with kept_as_it_is(model):
-            program, tracer = self._traced(model, lambda: self._interpreter(box, point, changes, False))
-        return Recording(program.graph, program.sites, model, tuple(tracer.facts))
+        with kept_as_it_is(model, training):
+            program, tracer = self._traced(model, lambda: self._interpreter(box, point, changes, training))
+        return Recording(program.graph, program.sites, model, tuple(tracer.facts), tuple(tracer.unasked))
 
     def _traced(
         self, model: nn.Module, interpreter: Callable[[], Interpreter]

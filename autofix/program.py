@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from torch import fx, nn
 
+from autofix.contexts import is_switch
 from autofix.fault import Location
 from autofix.size import BATCH, Dim, variable
 
@@ -152,8 +153,9 @@ def read_graph(
     graph: fx.Graph, root: nn.Module, places: Mapping[str, Place], trains: Callable[[nn.Module], bool]
 ) -> tuple[Site, ...]:
     """The sites of an fx graph."""
-    index = {node: position for position, node in enumerate(graph.nodes)}
-    return tuple(site_of(node, index, root, places, trains) for node in graph.nodes)
+    nodes = [node for node in graph.nodes if not is_switch(node)]
+    index = {node: position for position, node in enumerate(nodes)}
+    return tuple(site_of(node, index, root, places, trains) for node in nodes)
 
 
 def site_of(

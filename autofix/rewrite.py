@@ -15,6 +15,7 @@ from torch import fx, nn
 from autofix.arguments import row_of
 from autofix.capture import Fact, Recording
 from autofix.changes import Changes, key_maker
+from autofix.contexts import is_switch
 from autofix.errors import CaptureError
 from autofix.functional import as_function
 from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
@@ -74,9 +75,8 @@ def graph_module(recording: Recording, changes: Changes, name: str, guarded: boo
     """
     graph, keys_of = recording.graph, key_maker()
     source = next(node for node in graph.nodes if node.op == "placeholder")
-    pairs = [
-        (node, site, keys_of(site)) for node, site in zip(list(graph.nodes), recording.sites, strict=True)
-    ]
+    nodes = [node for node in graph.nodes if not is_switch(node)]
+    pairs = [(node, site, keys_of(site)) for node, site in zip(nodes, recording.sites, strict=True)]
     for node, site, keys in pairs:
         if keys[1] in changes.edits and keys[1][0] == "call":
             _edit_call(graph, node, site, changes.edits[keys[1]])
@@ -88,6 +88,8 @@ def graph_module(recording: Recording, changes: Changes, name: str, guarded: boo
             node.target = _speakable(recording.root, str(node.target))
     for fact in recording.facts if guarded else ():
         _assert(graph, fact)
+    for node, default in recording.unasked:
+        _keep_default(graph, node, default)
     graph.eliminate_dead_code(_is_impure)
     graph.lint()
     return fx.GraphModule(recording.root, graph, name)
@@ -102,6 +104,18 @@ def _assert(graph: fx.Graph, fact: Fact) -> None:
         holds = graph.call_function(same, (value, fact.expected))
     with graph.inserting_after(holds):
         graph.call_function(torch._assert, (holds, OTHER_PATH))
+
+
+def _keep_default(graph: fx.Graph, node: fx.Node, default: Any) -> None:
+    """Refuse another value of an argument than the one that the trace was made with."""
+    if not isinstance(default, int | float | str | None):
+        return
+    last = [one for one in graph.nodes if one.op == "placeholder"][-1]
+    with graph.inserting_after(last):
+        holds = graph.call_function(operator.is_ if default is None else operator.eq, (node, default))
+    with graph.inserting_after(holds):
+        text = f"the repair was made with {node.target}={default!r}, and stands for nothing else"
+        graph.call_function(torch._assert, (holds, text))
 
 
 def _speakable(root: nn.Module, path: str) -> str:

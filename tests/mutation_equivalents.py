@@ -10,6 +10,7 @@ EVEN = "the number of amounts is even"
 HOLDS = "the requirement that this adds follows from those that stay"
 NONZERO = "a divisor or a step of 0 is refused before"
 MULTIPLE = "the number divided is a multiple, so that nothing is rounded"
+LESS_SEEN = "the formula for either sign says the same at greater length"
 ONE = "division by 1 leaves a size as it is"
 BELOW = "1 and 0 are both below the 2 that is required"
 
@@ -25,6 +26,8 @@ EQUIVALENT: dict[str, str] = {
     "pad:_grows: side >= 0 -> side >= 1": HOLDS,
     "pad:_bounded: side > 0 -> side >= 0": HOLDS,
     "pad:_bounded: side > 0 -> side > -1": HOLDS,
+    "slicing:from_start: at_least(-1, position) -> at_least(-1, position + 1)": LESS_SEEN,
+    "slicing:from_start: at_least(-1, position) -> at_least(-2, position)": LESS_SEEN,
     "unfold:fold: input.shape[-2] // area -> -(-input.shape[-2] // area)": HOLDS,
     "arithmetic:_floor_divide: b < 0 -> b <= 0": NONZERO,
     "arithmetic:_floor_divide: b < 0 -> b < 1": NONZERO,

@@ -66,6 +66,7 @@ SOUND = {
 
 # What the rules must not pretend to know: the result depends on values, or on more than is modelled.
 UNMODELLED = (
+    "x[torch.arange(-1, y.shape[0])] @ H ; W",
     "y[x.long() > 0] @ 3 ; 3,W",
     "y[x.long() * 0.5 == 0] @ 3 ; 3,W",
     "y[x.long().to(torch.bool)] @ 3 ; 3,W",
@@ -101,6 +102,8 @@ BUILTINS |= {
     "setitem": recorded(operator.setitem),
     "getitem": recorded(operator.getitem),
     "tensor": recorded(torch.tensor),
+    "cat": recorded(torch.cat),
+    "stack": recorded(torch.stack),
 }
 NAMES = {"nn": nn, "F": F, "torch": torch, "math": math, "operator": operator, **BUILTINS}
 

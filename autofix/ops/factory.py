@@ -69,11 +69,11 @@ def arange(
         raise Unmodelled("arange() of fractions, or with a step that varies")
     extent = end - start if step > 0 else start - end
     call.require(at_least(extent, 0), Code.LIMIT, "arange() counts towards its end", needs=0, gets=extent)
-    shape = (ceil_divide(extent, abs(step)),)
+    count = ceil_divide(extent, abs(step))
     if "dtype" in options:
-        return Tensor(shape)
+        return Tensor((count,))
     rises = isinstance(start, int) and start >= 0 and step > 0
-    return Integers(shape, start + (shape[0] - 1) * step + 1 if rises else None)
+    return Integers((count,), start + (count - 1) * step + 1 if rises else None)
 
 
 def linspace(call: Call, start: Any, end: Any, steps: Any, **options: Any) -> Tensor:

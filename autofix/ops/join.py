@@ -87,6 +87,8 @@ def cat(
         return _repeated(
             call, cat(call, tensors.items, dim, axis=axis), tensors.count, dim if axis is None else axis
         )
+    if not tensors:
+        raise Refused("a concatenation of no tensors")
     parts = [t for t in tensors if t.shape != (0,)]  # torch passes over an empty vector of any company
     if not parts:
         return Tensor((0,))
@@ -115,6 +117,8 @@ def stack(call: Call, tensors: Sequence[Tensor] | Repeated, dim: int = 0, *, out
     """torch.stack: a new dimension; all sizes are equal."""
     if isinstance(tensors, Repeated):
         return _repeated(call, stack(call, tensors.items, dim), tensors.count, dim)
+    if not tensors:
+        raise Refused("a stack of no tensors")
     first, *others = tensors
     for tensor in others:
         if tensor.ndim != first.ndim:
@@ -159,6 +163,9 @@ register(
         "torch.cat([x, x]) @ H",
         "torch.cat([x[:0], x[:0]]) @ H",
         "torch.cat([x.sum(), x.sum()]) @ H",
+        "cat([x, y] * x.shape[2], 1) @ 2,3,H ; 2,C,W",
+        "cat((y.shape[0] - 4) * [x], -1) @ 2,H ; W",
+        "cat([x] * (x.shape[2] - 4), 1) @ 2,3,H",
     ),
 )
 register(
@@ -168,6 +175,8 @@ register(
     samples=(
         "torch.stack([x, torch.ones(2, 5, 4)], 1) @ N,H,W",
         "torch.stack((x, x, x), dim=-2) @ 2,H,W",
+        "stack([x, y] * x.shape[1], -1) @ 2,H ; 2,W",
+        "stack([x] * (x.shape[1] - 4), 0) @ 2,H",
     ),
 )
 register(

@@ -75,6 +75,8 @@ register(
     reads=("output_size", "kernel_size", "dilation", "padding", "stride"),
     samples=(
         "nn.Fold((4, 5), (2, 3)) @ 2,12,H",
+        "nn.Fold((5, 4), (2, 3)) @ 12,H",
+        "nn.Fold((5, 4), (2, 3)) @ 12,H,8,1",
         "F.fold(x, (4, 5), (2, 3)) @ 2,C,9",
         "F.fold(x, (4, 5), (2, 2)) @ 2,C,12",
         "F.fold(x[..., 3:], (2, 5), (3, 2)) @ 2,6,L",
