@@ -7,6 +7,7 @@ nothing of this package.
 from __future__ import annotations
 
 import ast
+import copy
 import linecache
 import re
 import textwrap
@@ -205,6 +206,9 @@ def with_forward(model: nn.Module, branches: Sequence[Branch | Around], inputs: 
         for name in (str(node.target) for node in graph.graph.nodes if node.op == "get_attr"):
             if "." not in name and not hasattr(model, name):
                 setattr(model, name, getattr(graph, name))
+    if isinstance(model, fx.GraphModule) and len(branches) == 1 and isinstance(branches[0], Branch):
+        model.graph = copy.deepcopy(branches[0].graph.graph)  # a copy of it is made from its graph
+        return model
     model.__class__ = subclass(type(model), forward_of(branches, inputs))
     return model
 

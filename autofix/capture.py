@@ -85,8 +85,8 @@ class Tracer(fx.Tracer):
     Parameters of forward beyond the inputs keep their defaults, so that `if mask is None` goes as it would.
     """
 
-    def __init__(self, inputs: InputShapes) -> None:
-        super().__init__()
+    def __init__(self, inputs: InputShapes, **settings: Any) -> None:
+        super().__init__(**settings)
         self.places: dict[str, Place] = {}
         self.inputs = inputs
         self.evaluating = False  # a rule is at work, not the model
@@ -237,10 +237,12 @@ def capture_plain(meta: nn.Module, inputs: InputShapes) -> Capture:
     meta.train()
     trains, handles = {id(module): module.training for module in meta.modules()}, catches(meta)
     with watch_training() as reads:
-        evaluating, caught = _trace(meta.eval(), inputs, trains, handles)
+        meta.eval()
+        evaluating, caught = _trace(meta, inputs, trains, handles)
     training, caught_too = evaluating, caught
     if reads.training:
-        training, caught_too = _trace(meta.train(), inputs, trains, handles)
+        meta.train()
+        training, caught_too = _trace(meta, inputs, trains, handles)
     return Capture(evaluating, training, caught or caught_too)
 
 

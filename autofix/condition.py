@@ -24,6 +24,7 @@ from autofix.size import Dim, Growth, Joint, Point, Size, at, axes, divisors
 
 Box = Mapping[int, tuple[int, int | None]]  # input axis -> smallest size, largest size (None: unbounded)
 LARGEST_GRID: Final = 2_000_000
+FURTHER: Final = 4096  # sizes that are looked at where all axes grow alike
 LOOK: Final = 40  # sizes per axis that are looked at where nothing better is known
 
 
@@ -243,9 +244,20 @@ def _look(condition: Condition, order: list[int], box: Box) -> Decision:
     most = max(LOOK, int(LARGEST_GRID ** (1 / len(order))) // 8)
     lengths = [LOOK if n is None else n if whole else min(n, most) for n in counts]
     failing = _smallest_failure(condition, _grid(order, box, lengths), order)
+    if failing is None and not whole:
+        failing = _along_diagonal(condition, order, box)
     if failing is not None:
         return Decision(False, failing)
     return PROVED if whole else UNDECIDED
+
+
+def _along_diagonal(condition: Condition, order: list[int], box: Box) -> tuple[tuple[int, int], ...] | None:
+    """The first failure where all axes grow alike, further out."""
+    steps = np.arange(FURTHER, dtype=np.int64)
+    ends = [FURTHER if box[axis][1] is None else _count(box[axis]) - 1 for axis in order]
+    point = {a: box[a][0] + np.minimum(steps, end) for a, end in zip(order, ends, strict=True)}
+    failing = np.flatnonzero(~np.broadcast_to(condition.at(point), steps.shape))
+    return tuple((axis, int(point[axis][failing[0]])) for axis in order) if len(failing) else None
 
 
 def _count(bounds: tuple[int, int | None]) -> int:

@@ -30,6 +30,7 @@ from autofix.meta import IN_PLACE, meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.ops.join import Repeated
 from autofix.ops.split import Pieces
+from autofix.patches import tensors_for_variables
 from autofix.program import Program, Ref, Site
 from autofix.size import at
 
@@ -142,11 +143,12 @@ def follows(program: Program, meaning: Meaning, point: Mapping[int, int], traini
     """None where the model's own run at this size agrees with the trace, else the first difference."""
     follower = _Follower(predicted_events(program, meaning, point))
     sizes = tuple(point[axis] for axis in range(len(program.inputs.axes)))
-    inputs = meta_inputs(program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
+    inputs = meta_inputs(program.root, program.inputs.concrete(sizes, point[-1]), program.inputs.integer)
     program.root.train(training)
     try:
         with (
             undisturbed(program.root),
+            tensors_for_variables(program.root),
             follower,
             _layers_by(follower, program.root),
             _wrapped_by(follower, program),

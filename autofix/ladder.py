@@ -235,7 +235,9 @@ def _batched(model: nn.Module, inputs: InputShapes) -> InputShapes:
     rows = [shape is not None and shape[0] == 1 and len(shape) > 1 for shape in inputs.shapes]
     pairs = zip(rows, inputs.shapes, strict=True)
     other = replace(inputs, shapes=tuple(("B", *(shape or ())[1:]) if row else shape for row, shape in pairs))
-    meta = to_meta(model).eval() if any(rows) else model
+    meta = to_meta(model) if any(rows) else model
+    if any(rows):
+        meta.eval()
     for size in LENGTHS if any(rows) else ():
         with suppress(CaptureError):
             if raised(meta, other, {**dict.fromkeys(start(other), size), BATCH: 3}) is None:
@@ -245,7 +247,8 @@ def _batched(model: nn.Module, inputs: InputShapes) -> InputShapes:
 
 def _image_that_runs(model: nn.Module, inputs: InputShapes) -> InputShapes | None:
     """The shapes of images that a model runs on although its first convolution has other channels."""
-    meta = to_meta(model).eval()
+    meta = to_meta(model)
+    meta.eval()
     for other in as_images(inputs):
         if any(raised(meta, other, {**dict.fromkeys(start(other), n), BATCH: 2}) is None for n in TRIED[:5]):
             return other

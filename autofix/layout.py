@@ -99,7 +99,7 @@ def apart(program: Program, point: Mapping[int, int], single: bool = True) -> tu
     single: tensors with a dimension of one element too, which may lie anywhere
     """
     sizes = tuple(point[axis] for axis in range(len(program.inputs.axes)))
-    inputs = meta_inputs(program.inputs.concrete(sizes, point[BATCH]), program.inputs.integer)
+    inputs = meta_inputs(program.root, program.inputs.concrete(sizes, point[BATCH]), program.inputs.integer)
     run = _Run(program, single)
     try:
         with undisturbed(program.root):

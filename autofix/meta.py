@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -93,7 +94,18 @@ def to_meta(model: nn.Module) -> nn.Module:
     except Exception as error:
         raise CaptureError(f"{type(model).__name__} cannot be copied: {error}") from error
     list_layers(result)
-    return result
+    return with_own_forward(result)
+
+
+def with_own_forward(model: nn.Module) -> nn.Module:
+    """The model with a forward that was put on the instance moved to a class of its own, where fx looks."""
+    method = vars(model).get("forward")
+    if isinstance(method, MethodType) and method.__self__ is model:
+        del model.forward
+        kind = type(model)
+        space = {"forward": method.__func__, "__module__": kind.__module__}
+        model.__class__ = type(kind.__name__, (kind,), space)
+    return model
 
 
 # Elementwise, so that only their shape matters; on the meta device each is several operators in Python.
@@ -265,7 +277,7 @@ def raised(meta: nn.Module, inputs: InputShapes, point: Mapping[int, int]) -> Ex
     sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
     try:
         with undisturbed(meta):
-            meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+            meta(*meta_inputs(meta, inputs.concrete(sizes, point[BATCH]), inputs.integer))
     except Exception as error:
         if isinstance(error, NotImplementedError) or _NO_DATA.search(str(error)):
             reason = str(error).strip().partition("\n")[0]
@@ -288,13 +300,21 @@ def copied(model: nn.Module) -> nn.Module:
                 memo[id(value)] = value.detach().clone()
     result: nn.Module = copy.deepcopy(model, memo)
     rebind(result, memo, apart=False)
-    return result
+    return with_own_forward(result)
 
 
-def meta_inputs(shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]) -> tuple[Any, ...]:
-    """Empty input tensors on the meta device."""
-    kinds = [torch.long if index in integer else torch.get_default_dtype() for index in range(len(shapes))]
+def meta_inputs(
+    model: nn.Module, shapes: tuple[tuple[int, ...] | None, ...], integer: frozenset[int]
+) -> tuple[Any, ...]:
+    """Empty input tensors on the meta device, of the model's own type."""
+    kinds = [torch.long if index in integer else type_of(model) for index in range(len(shapes))]
     return tuple(
         None if shape is None else torch.empty(shape, device="meta", dtype=kind)
         for shape, kind in zip(shapes, kinds, strict=True)
     )
+
+
+def type_of(model: nn.Module) -> torch.dtype:
+    """The type of a model's weights: double, half, or torch's default where there are none."""
+    kinds = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    return next(kinds, torch.get_default_dtype())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from unittest.mock import patch
 
 import torch
 from torch import fx, nn
+from torch.autograd import Variable
 from torch.fx import _symbolic_trace
 
 from autofix import ops
@@ -135,6 +137,21 @@ class _Int(metaclass=_IntMeta):
     pass
 
 
+class _VariableMeta(type):
+    """`torch.autograd.Variable`, which has long been the tensor itself."""
+
+    def __call__(cls, data: Any = None, *args: Any, **kwargs: Any) -> Any:
+        known = isinstance(data, torch.Tensor) or _symbol_in([data]) is not None
+        return data if known else Variable(data, *args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, torch.Tensor)
+
+
+class _Variable(metaclass=_VariableMeta):
+    pass
+
+
 class _SizeMeta(type):
     """`torch.Size`, which torch's own would make of numbers alone."""
 
@@ -165,6 +182,7 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
 )
 
 
+_NUMBERS = ("sqrt", "log", "log2", "log10")  # of a size: some number, and no size any more
 _METHODS = ("repeat", "expand", "view", "reshape", "tile", "new_zeros", "new_ones", "new_full", "new_empty")
 
 
@@ -189,14 +207,37 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
         for function, constructor in safe.items():
             stack.enter_context(patch.object(torch, function.__name__, constructor))
         stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
+        for name in _NUMBERS:
+            stack.enter_context(
+                patch.object(math, name, safe.setdefault(getattr(math, name), _recorded(getattr(math, name))))
+            )
+        stack.enter_context(patch.object(torch.autograd, "Variable", _Variable))
         for known in _namespaces(meta):
-            imported = {
-                n: safe[v] for n, v in known.items() if isinstance(v, BuiltinFunctionType) and v in safe
-            }
+            imported = {n: own for n, v in known.items() if (own := _in_its_place(v, safe)) is not None}
             stack.enter_context(
                 patch.dict(known, {"int": _Int if known.get("int", int) is int else known["int"], **imported})
             )
         yield
+
+
+@contextmanager
+def tensors_for_variables(meta: nn.Module) -> Iterator[None]:
+    """Let a tensor stay the one it is where the model's code makes a Variable of it."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(torch.autograd, "Variable", _Variable))
+        for known in _namespaces(meta):
+            names = [name for name, value in known.items() if value is Variable]
+            stack.enter_context(patch.dict(known, dict.fromkeys(names, _Variable)))
+        yield
+
+
+def _in_its_place(value: Any, safe: Mapping[Any, Any]) -> Any:
+    """What stands for something that a module imported; None where nothing has to."""
+    if value is Variable:
+        return _Variable
+    if isinstance(value, torch.jit.ScriptFunction):
+        return getattr(value, "_torchdynamo_inline", None)  # the function that was compiled
+    return safe.get(value) if isinstance(value, BuiltinFunctionType) else None
 
 
 def _namespaces(meta: nn.Module) -> list[dict[str, Any]]:

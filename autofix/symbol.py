@@ -35,6 +35,9 @@ _OF_NUMPY: Final[Mapping[str, Callable[..., Any]]] = {
     "floor": math.floor,
     "trunc": math.trunc,
     "rint": round,
+    "sqrt": lambda a: math.sqrt(a),  # noqa: PLW0108 (as it is when it is called)
+    "log": lambda a: math.log(a),  # noqa: PLW0108
+    "log2": lambda a: math.log2(a),  # noqa: PLW0108
     "negative": operator.neg,
     "add": operator.add,
     "subtract": operator.sub,

@@ -44,7 +44,7 @@ class SymbolicTracer(Tracer):
         interpreter: Interpreter,
         trains: Mapping[int, bool],
     ) -> None:
-        super().__init__(inputs)
+        super().__init__(inputs, autowrap_modules=())  # a symbol knows what math makes of it
         self.interpreter, self.trains = interpreter, trains
         self.device = torch.device("meta")
         self.values: dict[fx.Node, Any] = {}

@@ -15,7 +15,7 @@ from autofix.analyse import Analysis, Mode, Piece
 from autofix.certificate import Axis, Certificate, NotProved, Span, check
 from autofix.changes import Changes
 from autofix.condition import Box, Condition, indicator
-from autofix.meta import meta_inputs, restored, undisturbed
+from autofix.meta import meta_inputs, restored, type_of, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.progress import phase
@@ -164,7 +164,7 @@ def failing_run(meta: nn.Module, inputs: InputShapes, points: Sequence[Mapping[i
         sizes = tuple(point[axis] for axis in range(len(inputs.axes)))
         try:
             with undisturbed(meta):
-                meta(*meta_inputs(inputs.concrete(sizes, point[BATCH]), inputs.integer))
+                meta(*meta_inputs(meta, inputs.concrete(sizes, point[BATCH]), inputs.integer))
         except Exception as error:
             mode = "train" if training else "eval"
             return f"at {' x '.join(map(str, sizes))} in {mode} mode: {type(error).__name__}: {error}"
@@ -200,7 +200,8 @@ def computes(patched: nn.Module, model: nn.Module, original: Analysis, sizes: tu
 def _reals(model: nn.Module, inputs: InputShapes, sizes: tuple[int, ...]) -> tuple[Any, ...]:
     """Inputs with values, where the model is; one sample."""
     shapes, device = inputs.concrete(sizes, 1), device_of(model)
-    return tuple(_random(shape, index in inputs.integer, device) for index, shape in enumerate(shapes))
+    kinds = [torch.long if index in inputs.integer else type_of(model) for index in range(len(shapes))]
+    return tuple(_random(shape, kind, device) for shape, kind in zip(shapes, kinds, strict=True))
 
 
 def _gradients(model: nn.Module, tensors: tuple[Any, ...]) -> tuple[str | None, bool]:
@@ -227,13 +228,13 @@ def device_of(model: nn.Module) -> torch.device:
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
-def _random(shape: tuple[int, ...] | None, integer: bool, device: torch.device) -> Any:
+def _random(shape: tuple[int, ...] | None, kind: torch.dtype, device: torch.device) -> Any:
     if shape is None:
         return None
     generator = torch.Generator().manual_seed(0)
-    if integer:
-        return torch.zeros(shape, dtype=torch.long, device=device)
-    return torch.rand(shape, generator=generator).to(device).requires_grad_()
+    if kind is torch.long:
+        return torch.zeros(shape, dtype=kind, device=device)
+    return torch.rand(shape, generator=generator).to(device, kind).requires_grad_()
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from autofix.condition import Condition, equal
+from autofix.condition import Condition, at_least, equal
 from autofix.fault import Code
 from autofix.ops.arithmetic import negation, number, truth
 from autofix.ops.arrange import matrix_transpose, short_transpose
@@ -113,8 +113,18 @@ def extreme(call: Call, *values: Any, pick: Callable[[Dim, Dim], Dim], plain: Ca
     return functools.reduce(pick, items)
 
 
+_DEFINED_FROM = {"sqrt": 0, "log": 1, "log2": 1, "log10": 1}
+
+
 def calculate(call: Call, *values: Any, function: Callable[..., Any]) -> Any:
-    """math.sqrt and other functions of fixed numbers; of sizes they have no exact form."""
+    """math.sqrt and other functions of fixed numbers; of a size some give some number, which is no size."""
+    least = _DEFINED_FROM.get(function.__name__)
+    if least is not None and isinstance(values[0], int) and values[0] < least:
+        raise Refused(f"{function.__name__} of {values[0]}")
+    if least is not None and is_dim(values[0]) and not isinstance(values[0], int):
+        what = f"{function.__name__} is defined"
+        call.require(at_least(values[0], least), Code.ASSERTION, what, needs=least, gets=values[0])
+        return Tensor(())
     if not all(isinstance(value, int | float | tuple | list) for value in values):
         raise Unmodelled(f"{function.__name__} of a size")
     return function(*values)
@@ -247,7 +257,13 @@ register(
     "fixed numbers",
     calculate,
     {getattr(math, name): {"function": getattr(math, name)} for name in _FIXED},
-    samples=("torch.ones(int(math.sqrt(x.shape[0]))) @ 9,H",),
+    samples=(
+        "torch.ones(int(math.sqrt(x.shape[0]))) @ 9,H",
+        "x * math.sqrt(x.shape[1] - 4) @ 2,H",
+        "x * math.log(x.shape[1] - 4) @ 2,H",
+        "x / math.log2(x.shape[1] // 3) @ 2,H",
+        "x / math.log10(x.shape[1] - 2) @ 2,H",
+    ),
 )
 register(
     "sum and product",

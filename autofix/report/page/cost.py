@@ -99,7 +99,7 @@ def usage(model: nn.Module, inputs: InputShapes, size: tuple[int, ...]) -> Usage
     with _evaluating(model), undisturbed(model), torch.enable_grad():
         try:
             with counter, torch.autograd.graph.saved_tensors_hooks(kept.keep, kept.back):
-                result = model(*meta_inputs(inputs.concrete(size, 1), inputs.integer))
+                result = model(*meta_inputs(model, inputs.concrete(size, 1), inputs.integer))
         except Exception:  # the model's own code may raise anything where a size does not fit
             return None
         del result
