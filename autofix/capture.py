@@ -294,10 +294,10 @@ def kept_as_it_is(model: nn.Module, training: bool = False) -> Iterator[None]:
 def _trace(
     meta: nn.Module, inputs: InputShapes, trains: dict[int, bool], handles: bool
 ) -> tuple[Program, bool]:
-    tracer = Tracer(inputs)
-    tracer.handles = handles
     try:
         with undisturbed(meta):
+            tracer = Tracer(inputs)
+            tracer.handles = handles
             graph = tracer.trace(meta)
     except Exception as error:
         raise CaptureError(f"torch.fx cannot trace {type(meta).__name__}: {error}") from error
