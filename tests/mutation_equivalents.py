@@ -47,7 +47,6 @@ EQUIVALENT: dict[str, str] = {
     "factor:cancel: constants // common -> -(-constants // common)": MULTIPLE,
     "reshape:fitted: identical(want, 1) -> identical(want, 0)": ONE,
     "reshape:fitted: have // want -> -(-have // want)": MULTIPLE,
-    "reshape:_keep_batch: range(1, len(left)) -> range(2, len(left))": HOLDS,
     "slicing:from_start: n + position -> n - position": SEARCHED,
     "slicing:from_start: at_least(position, 0) -> at_least(position, 0 + 1)": SEARCHED,
     "slicing:from_start: at_least(position, 0) -> at_least(position, 0 - 1)": SEARCHED,

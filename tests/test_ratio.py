@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autofix.ops.arithmetic import number
-from autofix.ops.base import Unmodelled
+from autofix.ops.base import Tensor, Unmodelled
 from autofix.ratio import Ratio
 from autofix.size import at, variable
 
@@ -63,7 +63,6 @@ def test_comparisons_agree_with_floats(name: str, divisor: int, bound: float) ->
     [
         lambda: number("mul", H, 0.7).floor(),  # 0.7 * 90 is 62.99999999999999
         lambda: number("mul", number("truediv", H, 49), 49),  # 1 / 49 * 49 is 0.9999999999999999
-        lambda: number("truediv", 224, H),
         lambda: number("floordiv", number("pow", H, 0.5), 1),
         lambda: number("pow", 2, H),
         lambda: number("and_", H, 6),
@@ -78,3 +77,11 @@ def test_what_has_no_exact_form_is_not_described(compute: Callable[[], Any]) -> 
 def test_a_root_is_a_number_but_no_size() -> None:
     """x * n**-0.5 has the shape of x, whatever the root is."""
     assert number("pow", H, -0.5).shape == ()
+
+
+def test_a_quotient_of_sizes_is_some_number() -> None:
+    """It may scale a tensor; rounded, it would have to be exact."""
+    quotient = number("truediv", 224, H)
+    assert quotient == Tensor(())
+    with pytest.raises((Unmodelled, ArithmeticError)):
+        number("floordiv", H, number("truediv", H, 49))
