@@ -266,7 +266,7 @@ def check_fits(model: nn.Module, analysis: Analysis) -> None:
     if piece.meaning.conditions or any(list(layer.parameters()) for layer in earlier):
         return  # another path may do, or the layers do not fit each other
     site = piece.program.sites[first.site]
-    given, fitting = (_written(shapes) for shapes in (analysis.inputs, input_shapes(model)))
+    given, fitting = (written(shapes) for shapes in (analysis.inputs, input_shapes(model)))
     numbers = f": needs {first.needs}, gets {first.gets}" if isinstance(first.gets, int) else ""
     instead = f"; {fitting} does" if fitting != given else ""
     raise UsageError(
@@ -274,7 +274,8 @@ def check_fits(model: nn.Module, analysis: Analysis) -> None:
     )
 
 
-def _written(inputs: InputShapes) -> str:
+def written(inputs: InputShapes) -> str:
+    """The shapes as --input-shape takes them."""
     return " and ".join(
         ",".join("1" if d == "B" else str(d) for d in shape) for shape in inputs.shapes if shape
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from autofix.agreement import any_working, unequal_working
 from autofix.analyse import Analysis
 from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
@@ -16,7 +17,7 @@ from autofix.errors import CaptureError, UsageError
 from autofix.fault import Fault
 from autofix.findings import find_faults, first_failure
 from autofix.inputs import box_of, input_shapes, sizes_of
-from autofix.ladder import Followed, Plain, climb
+from autofix.ladder import Followed, Plain, climb, written
 from autofix.outcome import Report
 from autofix.places import located
 from autofix.progress import phase
@@ -47,7 +48,18 @@ def check_model(
     """
     _, analysis = describe(model, input_shape, example_inputs)
     box = box_of(analysis.inputs.axes, 1 if min_input is None else min_input, max_input)
-    return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
+    notes = _guessed(analysis) if input_shape is None and example_inputs is None else ()
+    return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model), notes)
+
+
+def _guessed(analysis: Analysis) -> tuple[str, ...]:
+    """What was assumed of the input, where the model takes no size of it."""
+    mode, shapes = analysis.evaluating, analysis.inputs
+    if any_working(mode, shapes) is not None or unequal_working(mode, len(shapes.axes)) is not None:
+        return ()
+    return (
+        f"the input {written(shapes)} is a guess from the first layer: pass input_shape if it is another",
+    )
 
 
 @one_at_a_time
@@ -78,6 +90,7 @@ def fix_model(
     """
     from autofix.finish import finish
     from autofix.rewrite import check_names
+    from autofix.solve.broken import check_sane
     from autofix.solve.knobs import check_frozen
     from autofix.solve.request import Request, Solution
     from autofix.solve.strategy import STRATEGIES as SOLVERS
@@ -91,6 +104,7 @@ def fix_model(
     before = Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
     if analysis.unmodelled:
         raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
+    check_sane(analysis, before.model_name)
     phase("searching for the smallest repair")
     analyse = partial(captured.analyse, within=box)
     request = Request(analyse, analysis, box, allow, frozen, _reference(reference, before), deadline)

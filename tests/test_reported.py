@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autofix import AutofixError, UsageError, check_model, fix_model
+from autofix import AutofixError, InfeasibleError, UsageError, check_model, fix_model
 from autofix.handlers import catches
 from autofix.size import BATCH, at
 
@@ -575,3 +575,39 @@ def test_one_line_is_one_fault_whatever_the_batch() -> None:
 
     faults = check_model(Views(), input_shape=IMAGE, min_input=3).faults
     assert len({(fault.code, fault.site) for fault in faults}) == len(faults)
+
+
+class Misspelt(nn.Module):
+    """A name that is not there, behind layers that could be edited."""
+
+    def __init__(self, trains: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 3) for _ in range(12)))
+        self.trains = trains
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layers(x)
+        return FF.relu(x) if self.training or not self.trains else x  # type: ignore[name-defined] # noqa: F821
+
+
+@pytest.mark.parametrize(("trains", "mode"), [(False, "eval mode"), (True, "train mode")])
+def test_a_mistake_in_the_model_is_no_matter_of_sizes(trains: bool, mode: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(InfeasibleError, match=f"in {mode} the model raises NameError: name 'FF'.*mend that"):
+        fix_model(Misspelt(trains), input_shape=IMAGE, min_input=5)
+    assert time.monotonic() - began < 20  # it was searched for as long as the time limit
+    assert "no matter of size" in str(check_model(Misspelt(trains), input_shape=IMAGE, min_input=30))
+
+
+def test_a_guess_at_the_input_is_called_one() -> None:
+    class Stacks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(6, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x.flatten(1, 2))
+
+    guess = "the input 1,6,H,W is a guess from the first layer: pass input_shape if it is another"
+    assert check_model(Stacks()).notes == (guess,)
+    assert check_model(Stacks(), input_shape=(1, 2, 3, "H", "W")).notes == ()

@@ -116,18 +116,18 @@ def extreme(call: Call, *values: Any, pick: Callable[[Dim, Dim], Dim], plain: Ca
 _DEFINED_FROM = {"sqrt": 0, "log": 1, "log2": 1, "log10": 1}
 
 
-def calculate(call: Call, *values: Any, function: Callable[..., Any]) -> Any:
+def calculate(call: Call, value: Any, *others: Any, function: Callable[..., Any]) -> Any:
     """math.sqrt and other functions of fixed numbers; of a size some give some number, which is no size."""
     least = _DEFINED_FROM.get(function.__name__)
-    if least is not None and isinstance(values[0], int) and values[0] < least:
-        raise Refused(f"{function.__name__} of {values[0]}")
-    if least is not None and is_dim(values[0]) and not isinstance(values[0], int):
+    if least is not None and isinstance(value, int) and value < least:
+        raise Refused(f"{function.__name__} of {value}")
+    if least is not None and is_dim(value) and not isinstance(value, int):
         what = f"{function.__name__} is defined"
-        call.require(at_least(values[0], least), Code.ASSERTION, what, needs=least, gets=values[0])
+        call.require(at_least(value, least), Code.ASSERTION, what, needs=least, gets=value)
         return Tensor(())
-    if not all(isinstance(value, int | float | tuple | list) for value in values):
+    if not all(isinstance(one, int | float | tuple | list) for one in (value, *others)):
         raise Unmodelled(f"{function.__name__} of a size")
-    return function(*values)
+    return function(value, *others)
 
 
 def total(call: Call, values: Any, start: Any = None, *, name: str) -> Any:

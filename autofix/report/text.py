@@ -104,7 +104,7 @@ def _remarks(fault: Fault, report: Report) -> list[tuple[str, str]]:
         ("torch" if fault.code is Code.REFUSED else "rule", wording.rule(fault)),
         ("called", f"{called}: {fault.called_at.text}".rstrip(": ") if called and fault.called_at else ""),
         ("silent", "torch raises nothing here; the result is wrong" if fault.silent else ""),
-        ("help", wording.ADVICE[fault.code]),
+        ("help", wording.advice(fault)),
     ]
     return [(label, content) for label, content in remarks if content]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ SAFETY = {
     Safety.CHANGES_OUTPUTS: "outputs change on sizes that worked; the strategy preserve keeps them",
 }
 
+_MISTAKE = re.compile(r"(Name|UnboundLocal|Attribute|Import|ModuleNotFound)Error\b")
 ADVICE = {
     Code.KERNEL: "pad this layer, or lower a stride before it",
     Code.EMPTY: "pad this layer, or lower a stride before it",
@@ -37,6 +39,13 @@ ADVICE = {
     Code.OUTPUT: "make the output follow the input, or ask for the sizes at which it does",
     Code.REFUSED: "see the message of torch above",
 }
+
+
+def advice(fault: Fault) -> str:
+    """What helps against a fault."""
+    if fault.code is Code.ASSERTION and _MISTAKE.search(fault.message):
+        return "this is no matter of size: the model's own code fails here"
+    return ADVICE[fault.code]
 
 
 def count(number: int, noun: str) -> str:
