@@ -102,7 +102,8 @@ class _Shared:
     def in_line(self, insert: Insert) -> bool:
         """Whether an insert may be written into the expression: all that runs it is to have the insert.
 
-        A function's kernel is written in the call, so padding it is right for all that run it.
+        A function's kernel is written in the call, so padding it is right for all that run it, as is aligning
+        what is joined; the size of an average is one call's own.
         """
         if insert.called_at is None:
             return True
@@ -111,7 +112,7 @@ class _Shared:
         group = [one for one in alike if one.called_at and place_key(one.called_at) == place]
         same = len({_what(one) for one in group}) == 1
         if path is None:
-            return same
+            return same and (insert.kind != "adaptive" or self.calls[place] in (0, len(group)))
         if not self.calls and not _is_element(path):
             return True  # without columns, several calls may stand on one line
         return same and self.calls[place] in (0, len(group))
