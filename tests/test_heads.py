@@ -198,13 +198,15 @@ class Measures(nn.Module):
                 return self.along(x.reshape(b, c * h, w)).sum(2)
             case "flatten":
                 return self.along(x.flatten(1, 2)).sum(2)
+            case "merged":
+                return self.fc(torch.relu(x).reshape(b, c * h, w).flatten(1))
             case "norm":
                 return self.norm(x).sum((2, 3))[:, :3]
         halves = [part.flatten(1) for part in (x[:, :2], x[:, 2:])]
         return self.fc(torch.cat(halves, 1))
 
 
-HOWS = ["product", "method", "twice", "columns", "rows", "flatten", "norm", "branches"]
+HOWS = ["product", "method", "twice", "columns", "rows", "flatten", "norm", "merged", "branches"]
 
 
 @pytest.mark.parametrize("strategy", ["fewest", "preserve"])

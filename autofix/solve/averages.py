@@ -56,7 +56,7 @@ def _average(
     is too small is padded instead."""
     piece, reference = failure.piece, working_size(request)
     value = _value(piece, place)
-    if value is None or value.ndim < 3 or reference is None:
+    if value is None or value.ndim < 3 or reference is None or axes(value.shape[1]) & where:
         return
     sizes = [int(at(dim, reference)) if axes(dim) & where else None for dim in value.shape[2:]]
     fixed = [size for size in sizes if size is not None]
