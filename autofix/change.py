@@ -38,6 +38,7 @@ class Insert:
     """A new operation at a site.
 
     kind:     "fit" zero-pads the call's input at the end of each axis up to `sizes`;
+              "widen" zero-pads the call's input at the end of its last axis where it has one value in all;
               "align" pads (zeros) or crops operand number `operand` of a join, at the end of each axis, to
               the size of operand `like`;
               "adaptive" averages the call's input (its result, with `after`) to `sizes`, of which None leaves
@@ -70,6 +71,8 @@ class Insert:
         match self.kind:
             case "fit":
                 return f"pad the input to at least {size}"
+            case "widen":
+                return "pad a single value to two"
             case "align":
                 return f"pad or crop operand {self.operand + 1} to the size of operand {self.like + 1}"
             case "adaptive":

@@ -68,8 +68,9 @@ def finish(
     """Rewrite, prove, run. Raises CaptureError where forward cannot be rewritten, and InternalError."""
     phase("proving the repair")
     box, changes = before.box, solution.changes
-    report = Report(before.model_name, solution.analysis, box, find_faults(solution.analysis, box))
     certificates, why = certify(solution.analysis, box, changes)
+    faults, certified = find_faults(solution.analysis, box), bool(certificates)
+    report = Report(before.model_name, solution.analysis, box, faults, certified=certified)
     patched = _patched(model, captured, before, solution, inplace)
     ran = _run(patched.model, model, captured, before, solution)
     edits: tuple[Edit, ...] = edits_of(request, solution, before.faults)

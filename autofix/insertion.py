@@ -58,6 +58,32 @@ class Fit(_Single):
 
 
 @dataclass(frozen=True)
+class Widen(_Single):
+    """Zero-pad the call's input at the end of its last axis where it has a single value along all of them."""
+
+    rank: int
+
+    def resize(self, args: Args) -> Args:
+        return change_operand(args, 0, self._widened)
+
+    def _widened(self, x: Tensor) -> Tensor:
+        *others, last = _last(x, self.rank)
+        least: Dim = (
+            self.rank + 1
+        )  # less what the other axes have: 2 where each has 1, no more where one has 2
+        for dim in others:
+            least = least - dim
+        return _with_last(x, [*others, larger(last, least)])
+
+    def rewrite(self, graph: fx.Graph, node: fx.Node) -> None:
+        x = operands((node.args, node.kwargs), fx.Node)[0]
+        missing: Any = self.rank + 1
+        for axis in range(-self.rank, 0):
+            missing = _call(graph, operator.sub, missing, _call_size(graph, x, axis))
+        _replace(node, 0, _pad(graph, x, [_call(graph, torch.sym_max, missing, 0)]))
+
+
+@dataclass(frozen=True)
 class Align:
     """Pad (zeros) or crop an operand of a join to another's size, at the end of each of its last `rank` axes.
 
@@ -201,7 +227,7 @@ class CropBack(_Single):
             _replace(node, position, _call(graph, operator.getitem, y, index))
 
 
-Insertion = Fit | Align | Adaptive | RoundUp | CropBack
+Insertion = Fit | Widen | Align | Adaptive | RoundUp | CropBack
 
 
 def operands(value: Any, kind: type) -> list[Any]:

@@ -31,6 +31,7 @@ class Report:
 
     faults:     what fails within the sizes asked for, in execution order
     unmodelled: sites without a rule; while there are any, nothing is called proved
+    certified:  a certificate covers every size asked for
     """
 
     model_name: str
@@ -38,6 +39,7 @@ class Report:
     box: Box = field(repr=False)
     faults: tuple[Fault, ...]
     notes: tuple[str, ...] = ()
+    certified: bool = False
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -58,7 +60,8 @@ class Report:
         """Whether the verdict rests on formulas alone, for every size asked for."""
         if self.unmodelled or not self.analysis.complete:
             return False
-        return bool(self.faults) or all(self._covered(mode) for mode in self.analysis.modes)
+        covered = self.certified or all(self._covered(mode) for mode in self.analysis.modes)
+        return bool(self.faults) or covered
 
     @cached_property
     def ok(self) -> bool:

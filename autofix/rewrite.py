@@ -18,7 +18,7 @@ from autofix.changes import Changes, key_maker
 from autofix.contexts import is_switch
 from autofix.errors import CaptureError
 from autofix.functional import as_function
-from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp
+from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
 from autofix.meta import copied
 from autofix.program import Site
 from autofix.source.attributes import set_knob
@@ -143,9 +143,7 @@ _ARITHMETIC: set[Any] = {
 _ARITHMETIC |= {getattr, max, min, int, torch.sym_max, torch.sym_min}
 
 
-def _insert(
-    graph: fx.Graph, node: fx.Node, insertion: Fit | Align | Adaptive | RoundUp | CropBack, source: fx.Node
-) -> None:
+def _insert(graph: fx.Graph, node: fx.Node, insertion: Insertion, source: fx.Node) -> None:
     if isinstance(insertion, RoundUp) or (isinstance(insertion, Adaptive) and insertion.after):
         users = list(node.users)
         with graph.inserting_after(node):

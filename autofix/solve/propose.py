@@ -9,7 +9,7 @@ from autofix.arguments import references, resolved, row_of
 from autofix.changes import Changes, Key, program_keys
 from autofix.fault import Code
 from autofix.findings import Failure
-from autofix.insertion import Adaptive, Align, CropBack, Fit, RoundUp, operands
+from autofix.insertion import Align, Fit, Insertion, Widen, operands
 from autofix.ops.base import Tensor
 from autofix.program import Site
 from autofix.size import BATCH, at, axes
@@ -20,7 +20,7 @@ from autofix.solve.request import Request
 JOINS = (Code.JOIN, Code.BROADCAST)
 KERNELS = (Code.KERNEL, Code.EMPTY, Code.PADDING, Code.NORM)
 
-Proposal = tuple[tuple[Key, Align | Fit | Adaptive | RoundUp | CropBack], ...]
+Proposal = tuple[tuple[Key, Insertion], ...]
 
 
 def proposal(failure: Failure, request: Request) -> Proposal:
@@ -94,8 +94,8 @@ def _upsamples(site: Site) -> bool:
     )
 
 
-def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
-    """Pad the input of a kernel up to the smallest size at which it fits."""
+def _fit(failure: Failure) -> Iterator[tuple[Key, Fit | Widen]]:
+    """Pad the input of a kernel up to the smallest size at which it fits; one value of several to two."""
     piece, requirement = failure.piece, failure.requirement
     site = piece.program.sites[requirement.site]
     tensors = operands(resolved(site, piece.meaning.values), Tensor)
@@ -104,6 +104,9 @@ def _fit(failure: Failure) -> Iterator[tuple[Key, Fit]]:
     x = tensors[0]
     rank = min(x.ndim - 2, 3)
     spatial = x.shape[x.ndim - rank :]
+    if requirement.code is Code.NORM and len(failure.requirement.condition.axes - {BATCH}) > 1:
+        yield program_keys(piece.program)[site.index][1], Widen(rank)
+        return
     where = axes(requirement.gets) - {BATCH} or failure.requirement.condition.axes - {BATCH}
     sizes = [0] * rank
     for position, dim in enumerate(spatial):

@@ -12,7 +12,7 @@ from autofix.changes import Changes, program_keys
 from autofix.errors import InfeasibleError
 from autofix.fault import Fault, Safety
 from autofix.findings import find_faults
-from autofix.insertion import Adaptive, Align, Fit, Insertion, RoundUp
+from autofix.insertion import Adaptive, Align, Fit, Insertion, RoundUp, Widen
 from autofix.program import Site
 from autofix.size import BATCH
 from autofix.solve.edits import all_groups
@@ -69,6 +69,8 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
     match insertion:
         case Fit(sizes):
             return Insert("fit", site.name, site.op_name, why, safety, module, sizes, called_at=place)
+        case Widen():
+            return Insert("widen", site.name, site.op_name, why, safety, module, called_at=place)
         case Align(operand, like):
             return Insert(
                 "align",

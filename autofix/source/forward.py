@@ -19,6 +19,7 @@ from autofix.source.helpers import (
     fit_helper,
     free_name,
     round_helper,
+    widen_helper,
 )
 from autofix.source.joins import align, operands
 from autofix.source.locate import function_call, module_call
@@ -30,6 +31,9 @@ def insert_line(file: ForwardFile, insert: Insert, at: Location, module: str | N
     """Write one insert; SourceError where its call cannot be found on the line."""
     if insert.kind == "fit":
         _fit(file, insert, at, module)
+    elif insert.kind == "widen":
+        name = file.helper(widen_helper, axes, "widen")
+        file.wrap(_tensor(file.source, insert, at, module), f"{name}(", ")")
     elif insert.kind == "align":
         align(file, insert, at, axes)
     elif insert.kind == "adaptive":

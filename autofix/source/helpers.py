@@ -32,6 +32,17 @@ def fit_helper(axes: int, name: str = "pad_to_fit") -> Helper:
     )
 
 
+def widen_helper(axes: int, name: str = "widen") -> Helper:
+    sizes = " - ".join(f"x.shape[{axis}]" for _, axis, _ in _counted(_AXES[axes]))
+    return Helper(
+        name,
+        f'''def {name}(x):
+    """Zero-pad a single value to two, for norms that need more than one; larger inputs pass unchanged."""
+    return torch.nn.functional.pad(x, (0, torch.sym_max(0, {axes + 1} - {sizes})))
+''',
+    )
+
+
 def average_helper(axes: int, name: str = "average_to") -> Helper:
     words = _AXES[axes]
     own = " * ".join(f"x.shape[{axis}]" for _, axis, _ in _counted(words))

@@ -16,6 +16,7 @@ from autofix.source.helpers import (
     fit_helper,
     hook_helper,
     round_helper,
+    widen_helper,
     wrap_forward_helper,
 )
 from autofix.source.locate import function_name
@@ -150,6 +151,9 @@ def _hook(model: nn.Module, insert: Insert, path: str) -> Statement:
     hook = after_helper() if getattr(insert, "after", False) else hook_helper()
     layer = access(model, path, "{model}")
     numbers = ", ".join(map(str, sizes))
+    if insert.kind == "widen":
+        widen = widen_helper(_axes(model, insert))
+        return Statement(f"{hook.name}({layer}, {widen.name})", (widen, hook))
     if insert.kind == "fit":
         fit = fit_helper(len(sizes))
         return Statement(f"{hook.name}({layer}, lambda x: {fit.name}(x, {numbers}))", (fit, hook))

@@ -43,6 +43,7 @@ class Insert(Protocol):
     """A new operation at a site.
 
     kind:  fit:      zero-pad the call's tensor at the end of each axis up to `sizes`
+           widen:    zero-pad a single value to two, along the last axis
            align:    pad or crop operand number `operand` of a join to the size of operand `like`
            adaptive: average the call's tensor to fixed `sizes`; None leaves an axis as it is; with `passes`
                      a map with as many elements stays
