@@ -23,10 +23,11 @@ from torch.overrides import TorchFunctionMode
 
 from autofix.arguments import UNKNOWN, references
 from autofix.capture import is_leaf
+from autofix.cheap import IN_PLACE
 from autofix.condition import Condition
 from autofix.insertion import operands
 from autofix.interpret import Meaning
-from autofix.meta import IN_PLACE, meta_inputs, undisturbed
+from autofix.meta import meta_inputs, undisturbed
 from autofix.ops.base import Tensor
 from autofix.ops.join import Repeated
 from autofix.ops.split import Pieces
