@@ -96,13 +96,17 @@ def save_fix(fix: Fix, folder: Path, in_place: bool = False) -> tuple[Path, ...]
         raise UsageError(f"the model's file saves a repair when it is imported; put that under {main}")
     made = made_of(fix.original)
     with _modes_kept(fix):
-        patch = _verified(fix, made)
+        patch = _verified(fix, made, in_place)
         manifest = _manifest(fix, made, patch)
     fix.__dict__["source"] = patch
     return _write(patch, manifest, made, folder, in_place)
 
 
-def _verified(fix: Fix, made: Made) -> SourcePatch:
+def _verified(fix: Fix, made: Made, in_place: bool) -> SourcePatch:
+    """The change as source, which a fresh process found to do what the repaired model does.
+
+    Beside the source, a recipe that needs the patched file would find the one that is not: it is written out.
+    """
     assert fix.original is not None
     phase("checking the patched source in a fresh process")
     model, inputs = fix.original, list(sample_inputs(fix))
@@ -120,11 +124,14 @@ def _verified(fix: Fix, made: Made) -> SourcePatch:
             failures = (f"the patched source does not do what the repaired model does: {verdict.message}",)
     except SourceError as error:
         failures = (f"this repair cannot be written as source: {error}",)
-    if not failures:
+    mixed = not failures and patch.recipe is not None and bool(patch.files) and not in_place
+    if not failures and not mixed:
         return patch
     recipe = _written_out(fix)
     if recipe is not None and (verdict := verify_patch(recipe, made.target, fix.model, inputs)).ok:
         return recipe
+    if mixed:
+        return patch
     raise SaveError("; ".join(failures))
 
 

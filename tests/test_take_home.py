@@ -195,3 +195,50 @@ def test_killed_while_writing_in_place(folder: Path) -> None:
         process.wait()
         process.stdout.close()
         assert Path("net.py").read_bytes() in (old, new)
+
+
+MIXED = """
+import torch
+from torch import nn
+
+
+def layers():
+    made = []
+    for _ in range(3):
+        made += [nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(2)]
+    return nn.Sequential(*made)
+
+
+class Net(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.first, self.features, self.fc = nn.Conv2d(3, 4, 3, padding=1), features, nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.features(self.first(x))
+        return self.fc(x.view(x.size(0), -1))
+
+
+def net():
+    return Net(layers())
+"""
+
+
+def test_a_repair_of_loop_and_forward_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One layer of a loop is edited, and forward averages: half of it in each of two files does nothing."""
+    (tmp_path / "mixed.py").write_text(MIXED)
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", "mixed.py:net", "--min-input", "6", "--input-shape", "1,3,H,W", "--frozen", "first"]
+    assert main([*command, "-o", "out"]) == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "mixed.autofix.json",
+        "mixed.autofix.py",
+    ]
+    check = (
+        "import runpy, torch\n"
+        "net = runpy.run_path('out/mixed.autofix.py')['build']().eval()\n"
+        "assert all(net(torch.zeros(2, 3, n, n + 3)).shape == (2, 2) for n in (6, 7, 8, 15, 40))\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", check], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."}
+    )
