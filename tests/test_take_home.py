@@ -242,3 +242,34 @@ def test_a_repair_of_loop_and_forward_is_one_file(tmp_path: Path, monkeypatch: p
     subprocess.run(
         [sys.executable, "-c", check], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."}
     )
+
+
+JOINS = """
+import torch
+from torch import nn
+
+
+class Merge(nn.Module):
+    def forward(self, x, y, skip):
+        return torch.cat([x, y, skip], 1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up, self.merge = nn.Conv2d(3, 4, 2, 2), nn.ConvTranspose2d(4, 4, 2, 2), Merge()
+
+    def forward(self, x):
+        y = self.up(self.down(x))
+        return self.merge(y, torch.relu(y), x)
+"""
+
+
+def test_two_operands_of_one_join_are_aligned_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "joins.py").write_text(JOINS)
+    monkeypatch.chdir(tmp_path)
+    assert main(["repair", "joins.py:Net", "--min-input", "5", "--input-shape", "1,3,H,W"]) == 0
+    written = (tmp_path / "joins.autofix.py").read_text()
+    assert "torch.cat([match_size(x, skip), match_size(y, skip), skip], 1)" in written

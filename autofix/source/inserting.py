@@ -111,12 +111,13 @@ class _Shared:
         place, path = place_key(insert.called_at), module_of(insert, self.model)
         alike = [one for one in self.inserts if self._kind(one) == self._kind(insert)]
         group = [one for one in alike if one.called_at and place_key(one.called_at) == place]
-        same = len({_what(one) for one in group}) == 1
+        sites = {one.site: {_what(at) for at in group if at.site == one.site} for one in group}
+        same = all(what == sites[insert.site] for what in sites.values())
         if path is None:
-            return same and (insert.kind != "adaptive" or self.calls[place] in (0, len(group)))
+            return same and (insert.kind != "adaptive" or self.calls[place] in (0, len(sites)))
         if not self.calls and not _is_element(path):
             return True  # without columns, several calls may stand on one line
-        return same and self.calls[place] in (0, len(group))
+        return same and self.calls[place] in (0, len(sites))
 
     def _kind(self, insert: Insert) -> tuple[str, str | None]:
         """Inserts of one kind at calls of one function, or of any layers."""
