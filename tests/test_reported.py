@@ -611,3 +611,22 @@ def test_a_guess_at_the_input_is_called_one() -> None:
     guess = "the input 1,6,H,W is a guess from the first layer: pass input_shape if it is another"
     assert check_model(Stacks()).notes == (guess,)
     assert check_model(Stacks(), input_shape=(1, 2, 3, "H", "W")).notes == ()
+
+
+class Detector(nn.Module):
+    """Asks for targets in train mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv2d(3, 3, 3) for _ in range(12)))
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        if self.training and targets is None:
+            raise ValueError("In training mode, targets should be passed")
+        return self.layers(x)
+
+
+def test_a_model_that_does_not_train_without_targets_is_named() -> None:
+    assert check_model(Detector(), input_shape=IMAGE).accepts(30, 30)
+    with pytest.raises(InfeasibleError, match="in train mode the model raises ValueError: In training mode"):
+        fix_model(Detector(), input_shape=IMAGE, min_input=5)

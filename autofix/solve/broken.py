@@ -22,6 +22,21 @@ def check_sane(analysis: Analysis, name: str) -> None:
             where = "train mode" if mode.training else "eval mode"
             text = f"in {where} {mistake}, whatever the size: mend that in {name} first"
             raise InfeasibleError(text, (text,))
+    refusal = _refuses_to_train(analysis)
+    if refusal:
+        text = f"in train mode {refusal}, whatever the size, and a repair is to work in both modes"
+        raise InfeasibleError(text, (text,))
+
+
+def _refuses_to_train(analysis: Analysis) -> str:
+    """What a model raises in train mode on every path, as one that asks for labels does; "" if it goes on."""
+    trains, inputs = analysis.training, analysis.inputs
+    raised = [
+        next((r.what for r in piece.meaning.requirements if r.condition == NEVER), "")
+        for piece in trains.pieces
+    ]
+    works = any_working(analysis.evaluating, inputs) is not None
+    return raised[0] if works and all(raised) and analysis.complete else ""
 
 
 def _mistakes(mode: Mode) -> Iterator[str]:
