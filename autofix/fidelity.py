@@ -217,6 +217,9 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
                 site, meaning
             )  # taken apart, or put together
             live[site.index] = frozenset[int]().union(*sources) if same else frozenset({site.index})
+            changed = site.args[0] if site.kind == "call_method" and site.args else None
+            if isinstance(changed, Ref) and IN_PLACE.fullmatch(str(site.target)):
+                live[changed.site] = live.get(changed.site, frozenset()) | {site.index}
         if not site.kind.startswith("call"):
             continue
         before = tuple(_argument_shapes((site.args, site.kwargs), meaning, point))

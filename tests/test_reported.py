@@ -630,3 +630,29 @@ def test_a_model_that_does_not_train_without_targets_is_named() -> None:
     assert check_model(Detector(), input_shape=IMAGE).accepts(30, 30)
     with pytest.raises(InfeasibleError, match="in train mode the model raises ValueError: In training mode"):
         fix_model(Detector(), input_shape=IMAGE, min_input=5)
+
+
+class Quantizes(nn.Module):
+    """The nearest of some vectors, written one-hot in place, as VQ-VAEs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode, self.vectors = nn.Conv2d(3, 4, 4, 2, 1), nn.Embedding(8, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encode(x).permute(0, 2, 3, 1).contiguous()
+        flat = z.view(-1, 4)
+        nearest = torch.argmin(torch.cdist(flat, self.vectors.weight), dim=1).unsqueeze(1)
+        chosen = torch.zeros(nearest.shape[0], 8)
+        chosen.scatter_(1, nearest, 1)
+        quantized = torch.matmul(chosen, self.vectors.weight).view(z.shape)
+        loss = torch.mean((quantized.detach() - z) ** 2)
+        return loss, (z + (quantized - z).detach()).permute(0, 3, 1, 2)
+
+
+def test_what_is_written_in_place_depends_on_what_is_written() -> None:
+    agrees(Quantizes(), IMAGE)
+    assert check_model(Quantizes(), input_shape=IMAGE).proved
+    fix = fix_model(Quantizes(), input_shape=IMAGE, min_input=1, strategy="preserve")
+    assert fix.proved
+    assert fix.model(torch.randn(2, 3, 1, 5))[1].shape == (2, 4, 1, 2)
