@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from autofix.meta import raised
 from autofix.program import InputShapes
 from autofix.size import BATCH
 
-UNEQUAL: Final = {2: 256, 3: 40}  # sizes along each axis among which unequal ones are looked for
+TOGETHER: Final = 1 << 16  # sizes of all axes together among which unequal ones are looked for
 LARGER: Final = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512)  # and these
 TRIED: Final = (64, 32, 128, 224, 256, 16, 96, 512, 8, 48, 299)  # sizes at which a model is likely to work
 
@@ -71,9 +72,16 @@ def unequal_working(mode: Mode, count: int) -> dict[int, int] | None:
     """The smallest sizes, not the same on all axes, at which the model works; None where none are near."""
     if count == 1:
         return None
-    ranges = [np.append(np.arange(1, UNEQUAL[count] + 1), [n for n in LARGER if n > UNEQUAL[count]])] * count
+    near = edge(TOGETHER, count)
+    further = [n for n in LARGER if n > near] if count < 4 else []
+    ranges = [np.append(np.arange(1, near + 1), np.array(further, dtype=np.int64))] * count
     grid = np.meshgrid(*ranges, indexing="ij", sparse=True)
     point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
     works = np.broadcast_to(mode.accepts(point) & mode.sound.at(point), [len(r) for r in ranges])
     found = smallest(works, ranges)
     return None if found is None else {BATCH: 2, **dict(enumerate(found))}
+
+
+def edge(together: int, count: int) -> int:
+    """How many sizes along each of so many axes give that many together."""
+    return math.floor(together ** (1 / count) + 1e-9)

@@ -95,9 +95,7 @@ class Tracer(fx.Tracer):
         self.handles = False  # the model's own code has an `except` clause
         self.caught = False  # what some call raises, the model's own code would catch
         self.contexts = Contexts() if torch.is_grad_enabled() else None  # of a real model alone
-        self.unasked: list[
-            tuple[fx.Node, Any]
-        ] = []  # optional arguments that are not given, and what they are
+        self.unasked: list[tuple[fx.Node, Any]] = []  # arguments that are not given, and their defaults
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return Recorded(node, self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import fx, nn
 
@@ -47,15 +47,6 @@ class Patched:
     branches: tuple[Branch | Around, ...] = ()
 
 
-@dataclass(frozen=True)
-class Ran:
-    """The sizes that were run on the meta device, the one that was computed, and whether with gradients."""
-
-    sizes: tuple[tuple[int, ...], ...]
-    computed: tuple[int, ...] | None
-    backward: bool
-
-
 def finish(
     model: nn.Module,
     captured: Plain | Followed,
@@ -84,7 +75,7 @@ def finish(
         optimal=solution.optimal,
         before=before,
         report=report,
-        verdict=Verdict(certificates, ran.sizes, ran.computed, why, ran.backward),
+        verdict=replace(ran, certificates=certificates, why=why),
         solve="; ".join(solution.notes),
         original=None if inplace else model,
         reference=request.reference,
@@ -154,7 +145,7 @@ def _smallest(box: Box) -> dict[int, int]:
 
 def _run(
     patched: nn.Module, model: nn.Module, captured: Plain | Followed, before: Report, solution: Solution
-) -> Ran:
+) -> Verdict:
     """Run the repaired model, on the meta device and with real values. Raises InternalError."""
     box, inputs, changes = before.box, before.analysis.inputs, solution.changes
     points = run_points(box, [fault.size for fault in before.faults]) if changes else ()
@@ -177,7 +168,7 @@ def _run(
     if failure:
         raise InternalError(f"the repaired model fails {failure}")
     ran = tuple(tuple(point[axis] for axis in axes) for point in points)
-    return Ran(ran, sizes if values.forward else None, values.backward)
+    return Verdict((), ran, sizes if values.forward else None, backward=values.backward)
 
 
 def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:

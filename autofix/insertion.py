@@ -23,7 +23,13 @@ from autofix.size import Dim, larger, smaller
 Args = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-class _Single:
+class _Insertion:
+    """after: it changes what the call gives, and not what it is given."""
+
+    after = False
+
+
+class _Single(_Insertion):
     """One of its kind at a call: a second one takes the place of the first."""
 
     def replaces(self, other: object) -> bool:
@@ -84,7 +90,7 @@ class Widen(_Single):
 
 
 @dataclass(frozen=True)
-class Align:
+class Align(_Insertion):
     """Pad (zeros) or crop an operand of a join to another's size, at the end of each of its last `rank` axes.
 
     free: the axis along which the operands are joined, counted from the end, which stays; 0 for none
@@ -174,6 +180,7 @@ class Adaptive(_Single):
 class RoundUp(_Single):
     """Zero-pad an input at the end of each axis up to the next size that works."""
 
+    after = True
     least: tuple[int, ...]
     multiples: tuple[int, ...]
     offsets: tuple[tuple[int, ...], ...]

@@ -6,7 +6,6 @@ give exact functions, and overridden hyperparameters made of solver expressions 
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -296,18 +295,19 @@ def _evaluate(run: Interpreter, site: Site) -> Any:
     keys = run.keys_of(site)
     insertions = run.insertions(keys)
     value = _value(run, site, keys, insertions)
-    after = [one for one in insertions if isinstance(one, Adaptive) and one.after]
-    return after[0].resize_value(value) if after and isinstance(value, Tensor) else value
+    for insertion in insertions:
+        if isinstance(insertion, Adaptive | RoundUp) and insertion.after and isinstance(value, Tensor):
+            value = insertion.resize_value(value)
+    return value
 
 
 def _value(run: Interpreter, site: Site, keys: tuple[Key, Key], insertions: tuple[Insertion, ...]) -> Any:
     if site.kind == "placeholder":
-        value = next(run.given, site.args[0] if site.args else None)
-        return functools.reduce(lambda x, rounding: rounding.resize_value(x), insertions, value)
+        return next(run.given, site.args[0] if site.args else None)
     if site.kind == "get_attr":
         return _constant(site.kwargs["value"])
     args, kwargs = resolved(site, run.values)
-    for insertion in insertions:
+    for insertion in (one for one in insertions if not one.after):
         args, kwargs = _inserted(insertion, run, args, kwargs)
     if site.kind == "output":
         return args[0]

@@ -11,7 +11,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix import steps
-from autofix.agreement import unequal_working
+from autofix.agreement import edge, unequal_working
 from autofix.analyse import Analysis, Mode
 from autofix.condition import Box, Condition, decide, growth_of
 from autofix.curve import LONGEST
@@ -21,7 +21,7 @@ from autofix.meta import raised
 from autofix.region import Patchwork, Region, describe, horizon, parts
 from autofix.size import BATCH
 
-SEEN_TOGETHER = {2: 96, 3: 24}  # sizes along each axis that are looked at in every combination
+SEEN_TOGETHER = 9216  # sizes that are looked at in every combination of the axes
 FAR = 1 << 14  # where the search for a minimum gives up: no network needs a larger input to begin with
 
 
@@ -280,7 +280,7 @@ class Report:
     def _not_a_box(self, mode: Mode, inside: Any) -> bool:
         """Whether unequal sizes work, or not, other than each of them would along all axes."""
         axes = range(len(self.axes))
-        sizes = np.arange(1, min(len(inside), SEEN_TOGETHER[len(axes)]) + 1)
+        sizes = np.arange(1, min(len(inside), edge(SEEN_TOGETHER, len(axes))) + 1)
         grid = dict(zip(axes, np.meshgrid(*[sizes] * len(axes), indexing="ij", sparse=True), strict=True))
         each = np.logical_and.reduce(np.broadcast_arrays(*(inside[n - 1] for n in grid.values())))
         return bool(np.any(mode.accepts({BATCH: 2, **grid}) != each))

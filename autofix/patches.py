@@ -211,7 +211,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
             stack.enter_context(
                 patch.object(math, name, safe.setdefault(getattr(math, name), _recorded(getattr(math, name))))
             )
-        stack.enter_context(patch.object(torch.autograd, "Variable", _Variable))
+        stack.enter_context(tensors_for_variables(meta))
         for known in _namespaces(meta):
             imported = {n: own for n, v in known.items() if (own := _in_its_place(v, safe)) is not None}
             stack.enter_context(
@@ -233,8 +233,6 @@ def tensors_for_variables(meta: nn.Module) -> Iterator[None]:
 
 def _in_its_place(value: Any, safe: Mapping[Any, Any]) -> Any:
     """What stands for something that a module imported; None where nothing has to."""
-    if value is Variable:
-        return _Variable
     if isinstance(value, torch.jit.ScriptFunction):
         return getattr(value, "_torchdynamo_inline", None)  # the function that was compiled
     return safe.get(value) if isinstance(value, BuiltinFunctionType) else None

@@ -14,7 +14,7 @@ from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
 from autofix.changes import Changes
 from autofix.errors import CaptureError, UsageError
-from autofix.fault import Fault
+from autofix.fault import Code, Fault
 from autofix.findings import find_faults, first_failure
 from autofix.inputs import box_of, input_shapes, sizes_of
 from autofix.ladder import Followed, Plain, climb, written
@@ -48,8 +48,11 @@ def check_model(
     """
     _, analysis = describe(model, input_shape, example_inputs)
     box = box_of(analysis.inputs.axes, 1 if min_input is None else min_input, max_input)
-    notes = _guessed(analysis) if input_shape is None and example_inputs is None else ()
-    return Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model), notes)
+    faults = located(find_faults(analysis, box), model)
+    own = any(fault.code is Code.ASSERTION for fault in faults)  # the model's, whatever its input
+    guess = input_shape is None and example_inputs is None and not own
+    notes = _guessed(analysis) if guess else ()
+    return Report(type(model).__name__, analysis, box, faults, notes)
 
 
 def _guessed(analysis: Analysis) -> tuple[str, ...]:

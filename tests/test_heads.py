@@ -18,7 +18,7 @@ from autofix.fault import Safety
 from autofix.insertion import Adaptive
 from autofix.size import BATCH
 from autofix.solve import strategy
-from autofix.solve.heads import FixedHead, fixed_head
+from autofix.solve.heads import fixed_head
 from autofix.solve.request import Request, Solution
 from autofix.solve.search import NotFound
 
@@ -49,7 +49,7 @@ class Head(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool2d(x, 8).flatten(1))
 
 
-def found_in(model: nn.Module, low: int, high: int | None = None) -> FixedHead | None:
+def found_in(model: nn.Module, low: int, high: int | None = None) -> NotFound | None:
     analysis: Analysis = check_model(model, input_shape=(1, 1, "H", "W")).analysis
     box: Box = {BATCH: (1, None), 0: (low, high), 1: (low, high)}
     return fixed_head(analysis, box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -69,3 +70,30 @@ def test_boards_without_channels_are_a_batch() -> None:
             return self.conv(x.unsqueeze(1)).mean((2, 3))
 
     assert check_model(Board(), input_shape=(1, "H", "W")).accepts(8, 8, batch=5)
+
+
+class Pair(nn.Module):
+    """Two images, each with sizes of its own: four axes."""
+
+    def __init__(self, head: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.up = nn.Conv2d(3, 4, 3, 2), nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 3, 2, 2)
+        self.head = nn.Linear(4 * 2 * 3 + 4 * 5 * 2, 2) if head else None
+
+    def forward(self, x: torch.Tensor, z: torch.Tensor):
+        one, other = self.a(x), self.b(z)
+        if self.head is not None:
+            return self.head(torch.cat([one.flatten(1), other.flatten(1)], 1))
+        return torch.cat([x, self.up(one)], 1), other
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_two_inputs_with_axes_of_their_own(head: bool) -> None:
+    shapes = ((1, 3, "H", "W"), (1, 3, "P", "Q"))
+    report = check_model(Pair(head), input_shape=shapes)
+    assert report.working_sizes
+    assert report.accepts(5, 7, 11, 5) == head
+    fix = fix_model(Pair(head), input_shape=shapes, min_input=2)
+    assert fix.proved
+    for sizes in ((2, 2, 2, 2), (2, 5, 9, 4), (8, 3, 4, 13)):
+        fix.model(torch.randn(2, 3, *sizes[:2]), torch.randn(2, 3, *sizes[2:]))

@@ -21,11 +21,11 @@ def check_sane(analysis: Analysis, name: str) -> None:
         if mistake is not None and any_working(mode, analysis.inputs) is None:
             where = "train mode" if mode.training else "eval mode"
             text = f"in {where} {mistake}, whatever the size: mend that in {name} first"
-            raise InfeasibleError(text, (text,))
+            raise InfeasibleError(text)
     refusal = _refuses_to_train(analysis)
     if refusal:
         text = f"in train mode {refusal}, whatever the size, and a repair is to work in both modes"
-        raise InfeasibleError(text, (text,))
+        raise InfeasibleError(text)
 
 
 def _refuses_to_train(analysis: Analysis) -> str:

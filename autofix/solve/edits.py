@@ -23,7 +23,7 @@ def fewest_edits(request: Request, changes: Changes, shared: bool = True) -> Fou
     analysis = request.analyse(changes) if changes else request.original
     head = fixed_head(analysis, request.box)
     if head is not None:
-        return NotFound((), head.certain, head.why)
+        return head
     groups = all_groups(request, shared)
     tied = all(group.symmetric for group in groups) and _alike(analysis, request.box)
     question = Question(

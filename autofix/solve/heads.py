@@ -9,17 +9,10 @@ from autofix.arguments import references
 from autofix.condition import NEVER, Box, Condition
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, Dim, Joint, Size, axes
+from autofix.solve.search import NotFound
 
 
-@dataclass(frozen=True)
-class FixedHead:
-    """Why no edit lets every size through; `certain` where that is proved."""
-
-    why: str
-    certain: bool
-
-
-def fixed_head(analysis: Analysis, box: Box) -> FixedHead | None:
+def fixed_head(analysis: Analysis, box: Box) -> NotFound | None:
     """What takes one size of those that grow with the input, however many axes have no largest size.
 
     Strides, paddings and kernels are finite: what grows without bound along an axis does so after any edit,
@@ -31,8 +24,8 @@ def fixed_head(analysis: Analysis, box: Box) -> FixedHead | None:
         check = last_check(piece)
         one = _one_of_many(piece, ~check.condition, check.tensor, free) if check is not None else 0
         if one:
-            return FixedHead(
-                f"the model itself asks for one size, {one}, of what grows with the input", False
+            return NotFound(
+                (), False, f"the model itself asks for one size, {one}, of what grows with the input"
             )
     for mode in analysis.modes if analysis.one_path else ():
         for piece in mode.pieces:
@@ -41,7 +34,7 @@ def fixed_head(analysis: Analysis, box: Box) -> FixedHead | None:
                 if one:
                     name = piece.program.sites[requirement.site].name
                     why = f"{name} takes one number, {one}, and is given one that grows with the input"
-                    return FixedHead(why, True)
+                    return NotFound((), True, why)
     return None
 
 

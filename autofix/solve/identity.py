@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from autofix.agreement import TOGETHER, edge
 from autofix.analyse import Mode, Piece
 from autofix.arguments import resolved
 from autofix.changes import Key, program_keys
@@ -15,7 +16,7 @@ from autofix.ops.base import Tensor
 from autofix.size import BATCH, Dim, at, product
 from autofix.solve.request import Request
 
-LOOKED_AT: Final = {1: 4096, 2: 256, 3: 40}  # sizes along each axis
+MOST: Final = 4096  # sizes along each axis
 FURTHER: Final = 1024  # equal sizes on all axes
 
 
@@ -40,7 +41,7 @@ def _compared(tensor: Tensor, passes: bool) -> tuple[Dim, ...]:
 def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """The operands of the call before and after the insert, in the model as it is."""
     for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
-        if keys[1] == key and getattr(insertion, "after", False):
+        if keys[1] == key and insertion.after:
             value = piece.meaning.values[site.index]
             yield value, insertion.resize_value(value)
         elif keys[1] == key:
@@ -50,7 +51,10 @@ def _changed(piece: Piece, key: Key, insertion: Any) -> Iterator[tuple[Tensor, T
 
 
 def _same(mode: Mode, piece: Piece, before: Sequence[Dim], after: Sequence[Dim], rank: int) -> bool:
-    near, equal = [np.arange(1, LOOKED_AT[rank] + 1)] * rank, [np.arange(1, FURTHER + 1)] * rank
+    near, equal = (
+        [np.arange(1, min(MOST, edge(TOGETHER, rank)) + 1)] * rank,
+        [np.arange(1, FURTHER + 1)] * rank,
+    )
     for grid in (equal, np.meshgrid(*near, indexing="ij", sparse=True)):
         point: dict[int, Any] = {BATCH: 2, **dict(enumerate(grid))}
         worked = piece.domain.at(point) & mode.accepts(point) & mode.sound.at(point)
