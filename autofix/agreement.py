@@ -84,4 +84,4 @@ def unequal_working(mode: Mode, count: int) -> dict[int, int] | None:
 
 def edge(together: int, count: int) -> int:
     """How many sizes along each of so many axes give that many together."""
-    return math.floor(together ** (1 / count) + 1e-9)
+    return math.floor(math.pow(together, 1 / count) + 1e-9)

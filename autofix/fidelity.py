@@ -213,9 +213,8 @@ def predicted_events(program: Program, meaning: Meaning, point: Mapping[int, int
         sources = tuple(live[ref] for ref in references((site.args, site.kwargs)) if ref in live)
         lives = site.kind == "placeholder" or site.module is not None or bool(sources)
         if lives and _has_tensor(value):
-            same = site.kind == "call_function" and not _computes(
-                site, meaning
-            )  # taken apart, or put together
+            # taken apart, or put together
+            same = site.kind == "call_function" and not _computes(site, meaning)
             live[site.index] = frozenset[int]().union(*sources) if same else frozenset({site.index})
             changed = site.args[0] if site.kind == "call_method" and site.args else None
             if isinstance(changed, Ref) and IN_PLACE.fullmatch(str(site.target)):

@@ -35,7 +35,7 @@ def rounding(request: Request) -> tuple[tuple[Key, RoundUp | CropBack], ...]:
             inserts.append((keys[site.index][1], RoundUp(least, multiples, offsets)))
     if any(request.is_frozen(site) for site in piece.program.sites if site.kind in ("placeholder", "output")):
         return ()
-    which = same_resolution(analysis.evaluating, count)
+    which = same_resolution(analysis.evaluating, count) if inserts else ()
     if which:
         inserts.append((keys[-1][1], CropBack(count, which)))
     return tuple(inserts)
