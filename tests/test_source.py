@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
+import itertools
+import math
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from torch import nn
 
 from autofix.construct import Constructions, record
 from autofix.fault import Location
-from autofix.source import Origin, SourcePatch, patch_source
+from autofix.source import Origin, SourcePatch, helpers, patch_source
 from autofix.source.attributes import set_knob
 from autofix.source.wanted import knob_value, same_value
 
@@ -205,3 +207,26 @@ def test_patch_applies_once(case: Case, tool: list[str], tmp_path: Path) -> None
     )
     assert again.returncode != 0
     assert again.stderr or again.stdout
+
+
+@pytest.mark.parametrize("sizes", [(3, 6), (2, 3, 3)])
+def test_the_written_average_passes_maps_with_as_many_values_alone(sizes):
+    helper = helpers.average_helper(len(sizes))
+    space = {"torch": torch}
+    exec(helper.text, space)
+    for given in itertools.product(*(range(1, 8) for _ in sizes)):
+        x = torch.rand(1, 2, *given)
+        result = space[helper.name](x, *sizes)
+        same = math.prod(given) == math.prod(sizes)
+        assert result.shape[2:] == (given if same else sizes), given
+        assert not same or torch.equal(result, x)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_the_written_padding_of_one_value_makes_it_two(axes):
+    helper = helpers.widen_helper(axes)
+    space = {"torch": torch}
+    exec(helper.text, space)
+    for given in itertools.product(range(1, 4), repeat=axes):
+        wanted = (*given[:-1], 2) if math.prod(given) == 1 else given
+        assert space[helper.name](torch.rand(1, 2, *given)).shape[2:] == wanted
