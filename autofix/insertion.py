@@ -74,10 +74,8 @@ class Widen(_Single):
 
     def _widened(self, x: Tensor) -> Tensor:
         *others, last = _last(x, self.rank)
-        least: Dim = (
-            self.rank + 1
-        )  # less what the other axes have: 2 where each has 1, no more where one has 2
-        for dim in others:
+        least: Dim = self.rank + 1
+        for dim in others:  # 2 is left where each has 1, and no more than 1 where one has 2
             least = least - dim
         return _with_last(x, [*others, larger(last, least)])
 
