@@ -128,6 +128,9 @@ def test_what_is_only_looked_at_is_not_proved() -> None:
     far = at_least(100_000_000, larger(H * W, H + W))
     assert decide(far, {0: (1, None), 1: (1, None)}).holds is None
     assert int(at(H * W, {0: 20_000, 1: 20_000})) > 100_000_000
+    bounded = {0: (1, 2000), 1: (1, 2000)}  # too many to look at each, and right up to the last
+    assert decide(at_least(2000 * 2000, larger(H * W, H + W)), bounded).holds is None
+    assert decide(at_least(2000 * 2000 - 1, larger(H * W, H + W)), bounded).point == ((0, 2000), (1, 2000))
 
 
 def test_a_failure_beyond_the_first_period_is_found() -> None:
