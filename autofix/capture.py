@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property
 from inspect import Parameter, signature
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,21 +23,6 @@ from autofix.hooks import hooked
 from autofix.layout import laid_out
 from autofix.meta import restored, undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
-
-_TRACING: Final = threading.RLock()
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
-    """Let threads take turns: a trace replaces methods of nn.Module for a moment."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _TRACING:
-            return function(*args, **kwargs)
-
-    return call
 
 
 class Recorded(fx.Proxy):

@@ -84,7 +84,7 @@ class Poly:
     """A polynomial in the turn counts k of the axes; a coefficient is an array over the cases of all axes."""
 
     def __init__(self, terms: Mapping[tuple[int, ...], Any]) -> None:
-        self.terms = {powers: c for powers, c in terms.items() if powers == () or np.any(c)}
+        self.terms = {powers: c for powers, c in terms.items() if powers == () or c.any()}
 
     @staticmethod
     def of(value: Any) -> Poly:
@@ -107,10 +107,11 @@ class Poly:
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> Poly:
-        return self * -1
+        return Poly({powers: -c for powers, c in self.terms.items()})
 
     def __sub__(self, other: Any) -> Poly:
-        return self + -Poly.of(other)
+        negated: Poly | int = -other
+        return self + negated
 
     def __rsub__(self, other: Any) -> Poly:
         return Poly.of(other) - self
@@ -150,7 +151,7 @@ class Poly:
     def _divisible(self, divisor: Any) -> None:
         if not isinstance(divisor, int) or divisor < 1:
             raise NotProved(f"division by {divisor if isinstance(divisor, int) else 'a size'}")
-        if any(np.any(c % divisor) for powers, c in self.terms.items() if powers):
+        if any((c % divisor).any() for powers, c in self.terms.items() if powers):
             raise NotProved(f"division by {divisor} is not exact on every turn", divisor)
 
     def larger(self, other: Any) -> Poly:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from inspect import signature
+from itertools import zip_longest
 from typing import Any, Final
 
 import torch
@@ -71,10 +73,8 @@ class Cheap(TorchFunctionMode):
                 delattr(args[0], NUMBER)  # what counts calls says nothing of sizes
             elif (known := _known(func, args, kwargs)) is not NotImplemented:
                 return known
-        if func is F.batch_norm:
-            return _normalized(args, kwargs)
-        if func is _CAT:
-            return _concatenated(args, kwargs)
+        if func in _SHORT and (result := _shortly(_SHORT[func], args, kwargs)) is not NotImplemented:
+            return result
         if func is torch.Tensor.type and len(args) == 2 and args[0].is_meta:
             args = args[0], _dtype(args[1])
         if func in _SAME_SHAPE and issubclass(type(args[0]), torch.Tensor) and args[0].is_meta:
@@ -82,42 +82,118 @@ class Cheap(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _normalized(args: Any, kwargs: Any) -> Any:
-    """F.batch_norm, where the features are those of its parameters; anything else is left to torch."""
-    x, tensors = args[0], [*args[1:], *kwargs.values()]
-    known = is_tensor(x) and x.is_meta
-    if not known or not all(_has_features(t, x) for t in tensors if isinstance(t, torch.Tensor)):
-        return F.batch_norm(*args, **kwargs)
-    if kwargs.get("training", False):
+def _shortly(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    names = _NAMES[function]
+    if len(args) > len(names) or not kwargs.keys() <= names:
+        return NotImplemented
+    with torch._C.DisableTorchFunction():  # each attribute would ask the modes
+        return function(*args, **kwargs)
+
+
+def _alike(*tensors: Any) -> bool:
+    """Whether these are meta tensors of one type; None counts for any."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    return all(is_tensor(t) and t.is_meta and t.dtype == given[0].dtype for t in given)
+
+
+def _batch_norm(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Where the features are those of its parameters."""
+    parameters = [t for t in (running_mean, running_var, weight, bias) if t is not None]
+    if not is_tensor(x) or not x.is_meta or x.ndim < 2 or any(t.numel() != x.shape[1] for t in parameters):
+        return NotImplemented
+    if training:
         F._verify_batch_size(x.size())  # type: ignore[attr-defined]
+    elif running_mean is None or running_var is None:
+        return NotImplemented
     return torch.empty_like(x)
 
 
-_CAT: Final = torch.cat  # which is another one while a model is traced
+def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    shape = tuple(shape) if isinstance(shape, list | tuple) else ()
+    if (
+        not shape
+        or not _alike(x, weight, bias)
+        or x.shape[-len(shape) :] != shape
+        or not x.is_floating_point()
+    ):
+        return NotImplemented
+    if any(parameter is not None and parameter.shape != shape for parameter in (weight, bias)):
+        return NotImplemented
+    return x.new_empty(x.shape)
 
 
-def _concatenated(args: Any, kwargs: Any) -> Any:
-    """torch.cat, where plain shapes decide it; anything else is left to torch."""
-    tensors, dim = args[0], kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    plain = (
-        tensors
-        and kwargs.keys() <= {"dim"}
-        and all(issubclass(type(t), torch.Tensor) and t.is_meta for t in tensors)
-    )
-    if plain and isinstance(dim, int) and tensors[0].ndim and -tensors[0].ndim <= dim < tensors[0].ndim:
-        rest = {(*t.shape[: dim % t.ndim], *t.shape[dim % t.ndim + 1 :], t.ndim) for t in tensors if t.ndim}
-        if len(rest) == 1 and all(t.ndim == tensors[0].ndim for t in tensors):
-            shape = list(tensors[0].shape)
-            shape[dim] = sum(t.shape[dim] for t in tensors)
-            return tensors[0].new_empty(shape)
-    return _CAT(*args, **kwargs)
+def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    if not _alike(x, weight, bias) or weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        return NotImplemented
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return NotImplemented
+    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+
+
+def _elementwise(x: Any, other: Any) -> Any:
+    """Two tensors in the plain order, each dimension as long as the other's, 1, or left out."""
+    if not (is_tensor(x) and is_tensor(other) and _alike(x, other)):
+        return NotImplemented
+    if not x.is_contiguous() or not other.is_contiguous():
+        return NotImplemented
+    pairs = list(zip_longest(reversed(x.shape), reversed(other.shape), fillvalue=1))
+    if any(m != n and 1 not in (m, n) for m, n in pairs):
+        return NotImplemented
+    return x.new_empty([n if m == 1 else m for m, n in reversed(pairs)])
+
+
+def _average(x: Any, output_size: Any) -> Any:
+    """Over two axes, to sizes given as numbers."""
+    sizes = (output_size, output_size) if type(output_size) is int else output_size
+    if not is_tensor(x) or not x.is_meta or not x.is_floating_point() or not x.is_contiguous():
+        return NotImplemented
+    if x.ndim not in (3, 4) or 0 in x.shape or not isinstance(sizes, list | tuple) or len(sizes) != 2:
+        return NotImplemented
+    if not all(type(n) is int and n > 0 for n in sizes):
+        return NotImplemented
+    return x.new_empty((*x.shape[:-2], *sizes))
+
+
+def _cat(tensors: Any, dim: Any = 0) -> Any:
+    """Where plain shapes decide it."""
+    if not isinstance(tensors, list | tuple) or not tensors or not all(is_tensor(t) for t in tensors):
+        return NotImplemented
+    first = tensors[0]
+    if not isinstance(dim, int) or not _alike(*tensors) or not -first.ndim <= dim < first.ndim:
+        return NotImplemented
+    shapes = [list(tensor.shape) for tensor in tensors]
+    lengths = [shape.pop(dim) if len(shape) == first.ndim else -1 for shape in shapes]
+    if min(lengths) < 0 or any(shape != shapes[0] for shape in shapes):
+        return NotImplemented
+    shapes[0].insert(dim % first.ndim, sum(lengths))
+    return first.new_empty(shapes[0])
+
+
+# torch.cat is another one while a model is traced
+_SHORT: Final[Mapping[Any, Callable[..., Any]]] = {
+    F.batch_norm: _batch_norm,
+    F.layer_norm: _layer_norm,
+    F.linear: _linear,
+    F.adaptive_avg_pool2d: _average,
+    torch.cat: _cat,
+    torch.mul: _elementwise,
+    torch.add: _elementwise,
+    torch.Tensor.mul: _elementwise,
+    torch.Tensor.add: _elementwise,
+}
+_NAMES: Final = {short: signature(short).parameters.keys() for short in _SHORT.values()}
 
 
 def _dtype(kind: Any) -> Any:
     """Of a type of tensors or its name, such as x.type() gives it; there are none of the meta device."""
     name = str(kind).rpartition(".")[2]
     return kind if isinstance(kind, torch.dtype) else getattr(torch, name).dtype
-
-
-def _has_features(parameter: torch.Tensor, x: torch.Tensor) -> bool:
-    return x.ndim > 1 and parameter.numel() == x.shape[1]

@@ -7,6 +7,7 @@ taken for effects, whatever they are used for: what is told apart needlessly is 
 from __future__ import annotations
 
 import dis
+import gc
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -50,11 +51,15 @@ def watched(known: Callable[[Any], bool]) -> Iterator[None]:
         if event == "c_call" and _changes(argument, known) and _is_asked(frame.f_code.co_filename):
             raise Effect(f"{argument.__name__} changes something")
 
+    collects = gc.isenabled()
+    gc.disable()  # what is collected now may be anybody's, and its finalizers change what they like
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before if callable(before) else None)
+        if collects:
+            gc.enable()
 
 
 _PYTHONS: Final = sysconfig.get_path("stdlib")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 import random
 import re
@@ -18,6 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from autofix.cheap import NUMBER, Cheap
+from autofix.duplicate import duplicate
 from autofix.errors import CaptureError
 from autofix.hooks import kept, rebind
 from autofix.program import InputShapes
@@ -68,7 +68,7 @@ def to_meta(model: nn.Module) -> nn.Module:
     try:
         with _WithoutData():
             memo: dict[int, Any] = {}
-            result = copy.deepcopy(model, memo)
+            result = duplicate(model, memo)
             rebind(result, memo, apart=True)
     except Exception as error:
         raise CaptureError(f"{type(model).__name__} cannot be copied: {error}") from error
@@ -187,7 +187,7 @@ def copied(model: nn.Module) -> nn.Module:
         for value in space.values() if isinstance(space, dict) else space:
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
-    result: nn.Module = copy.deepcopy(model, memo)
+    result = duplicate(model, memo)
     rebind(result, memo, apart=False)
     return with_own_forward(result)
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from autofix.agreement import any_working, unequal_working
 from autofix.analyse import Analysis
-from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
 from autofix.changes import Changes
 from autofix.errors import CaptureError, UsageError
@@ -23,6 +22,7 @@ from autofix.places import located
 from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.shapes import ShapeRow, ShapesTable, shapes
+from autofix.turns import one_at_a_time
 
 if TYPE_CHECKING:
     from autofix.solve.request import Solution

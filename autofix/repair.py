@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
 
-from autofix.capture import one_at_a_time
 from autofix.change import Edit, Insert
 from autofix.outcome import Report
+from autofix.turns import one_at_a_time
 from autofix.verify import Verdict
 
 if TYPE_CHECKING:

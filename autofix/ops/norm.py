@@ -61,7 +61,14 @@ def batch_norm(
             same_features(call, input.shape[1], numel(given.shape))
     if training:
         several_values(call, (input.shape[0], *input.shape[2:]), _PER_CHANNEL)
+    else:
+        _kept(running_mean, running_var)
     return input
+
+
+def _kept(running_mean: Any, running_var: Any) -> None:
+    if running_mean is None or running_var is None:
+        raise Refused("running statistics are None where those of the input are not to be used")
 
 
 def batch_norm_layer(
@@ -117,6 +124,8 @@ def instance_norm(
             same_features(call, input.shape[1], numel(given.shape))
     if use_input_stats:
         several_values(call, input.shape[2:], _SPATIAL)
+    else:
+        _kept(running_mean, running_var)
     return input
 
 
@@ -203,6 +212,8 @@ register(
         "F.batch_norm(x, None, None, torch.ones(4), torch.ones(4), True) @ N,C",
         "F.batch_norm(x, None, None, training=True) @ 1,3,H",
         "F.batch_norm(x, torch.ones(3), torch.ones(3)) @ C",
+        "F.batch_norm(x, None, None) @ 2,3,H",
+        "F.batch_norm(x, torch.ones(3), None) @ 2,3,H",
     ),
 )
 register(
@@ -238,6 +249,8 @@ register(
         "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ 2,3,H,W",
         "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ 2,C",
         "F.instance_norm(x, torch.ones(3), torch.ones(3), use_input_stats=False) @ C",
+        "F.instance_norm(x, use_input_stats=False) @ 2,3,H",
+        "F.instance_norm(x, torch.ones(3), None, use_input_stats=False) @ 2,3,H",
     ),
 )
 register(
