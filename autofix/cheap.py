@@ -117,6 +117,36 @@ def _batch_norm(
     return torch.empty_like(x)
 
 
+def _instance_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    parameters = (running_mean, running_var, weight, bias)
+    if not _alike(x, *parameters) or not x.is_floating_point() or x.ndim < 2:
+        return NotImplemented
+    if not use_input_stats or any(t is not None and t.shape != x.shape[1:2] for t in parameters):
+        return NotImplemented
+    F._verify_spatial_size(x.size())  # type: ignore[attr-defined]
+    return x.new_empty(x.shape)
+
+
+def _group_norm(x: Any, num_groups: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    if not _alike(x, weight, bias) or not x.is_floating_point() or x.ndim < 2 or not x.is_contiguous():
+        return NotImplemented
+    if type(num_groups) is not int or num_groups < 1 or x.shape[1] % num_groups:
+        return NotImplemented
+    if any(t is not None and t.shape != x.shape[1:2] for t in (weight, bias)):
+        return NotImplemented
+    F._verify_batch_size([x.shape[0] * x.shape[1] // num_groups, num_groups, *x.shape[2:]])  # type: ignore[attr-defined]
+    return x.new_empty(x.shape)
+
+
 def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     shape = tuple(shape) if isinstance(shape, list | tuple) else ()
     if (
@@ -181,6 +211,8 @@ def _cat(tensors: Any, dim: Any = 0) -> Any:
 # torch.cat is another one while a model is traced
 _SHORT: Final[Mapping[Any, Callable[..., Any]]] = {
     F.batch_norm: _batch_norm,
+    F.instance_norm: _instance_norm,
+    F.group_norm: _group_norm,
     F.layer_norm: _layer_norm,
     F.linear: _linear,
     F.adaptive_avg_pool2d: _average,

@@ -85,6 +85,10 @@ class Choices:
                 self.codes[function] = found
         return len(self.codes) > before
 
+    def again(self) -> Choices:
+        """For another model with the same code."""
+        return Choices(dict(self.codes), set(self.apart), self.off, set(self._seen))
+
     @contextmanager
     def installed(self, tracer: SymbolicTracer) -> Iterator[None]:
         """Run the converted code in the place of the model's own, asking `tracer`."""

@@ -10,15 +10,15 @@ from torch import fx, nn
 from autofix.analyse import Piece
 from autofix.branching import Around, Branch, around, conditions_of, reads_mode, with_forward
 from autofix.change import Edit
+from autofix.changes import UNCHANGED
 from autofix.condition import Box
 from autofix.errors import InternalError
 from autofix.findings import find_faults, first_failure
-from autofix.ladder import Followed, Plain, climb
+from autofix.ladder import Followed, Plain, followed
 from autofix.meta import attributes, restored, to_meta
 from autofix.modes import stands_for_eval, together
 from autofix.outcome import Report
 from autofix.places import edits_located
-from autofix.program import InputShapes
 from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.rewrite import edited, edited_copy, graph_module, needs_graph
@@ -164,14 +164,15 @@ def _run(
         values = computes(patched, model, before.analysis, sizes)
         failure = values.failure
     if failure is None and changes and isinstance(captured, Followed):
-        failure = _failing_path(patched, inputs, box)
+        failure = _failing_path(patched, captured, box)
     if failure:
         raise InternalError(f"the repaired model fails {failure}")
     ran = tuple(tuple(point[axis] for axis in axes) for point in points)
     return Verdict((), ran, sizes if values.forward else None, backward=values.backward)
 
 
-def _failing_path(patched: nn.Module, inputs: InputShapes, box: Box) -> str | None:
+def _failing_path(patched: nn.Module, captured: Followed, box: Box) -> str | None:
     """The repaired model read anew: its own Python may look at what was edited, and take another path."""
-    failing = first_failure(climb(patched, inputs, False)[1], box)
+    anew = followed(to_meta(patched), captured.inputs, captured.choices.again())
+    failing = first_failure(anew.analyse(UNCHANGED, within=box), box)
     return None if failing is None else f"at {failing[1]}, on a path that the edits open"

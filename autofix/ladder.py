@@ -10,7 +10,7 @@ from typing import Final
 from torch import nn
 
 from autofix.agreement import TRIED, any_working, difference
-from autofix.analyse import Analysis, Follow, Piece, analyse, everything, follow_program
+from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
 from autofix.capture import Capture, Recording, capture_plain, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
 from autofix.choices import Choices
@@ -24,11 +24,13 @@ from autofix.layout import Layouts, apart, matters, with_others
 from autofix.meta import raised, to_meta, undisturbed
 from autofix.ops.base import Tensor
 from autofix.program import Gaps, InputShapes, Program
+from autofix.replay import replayed
 from autofix.size import BATCH
 from autofix.symbolic import SymbolicTracer, symbolic_program
 
 START: Final = 64  # the size whose path is followed first
 LENGTHS: Final = (64, 256, 1024, 4096, 16000, 65536)  # of rows on which a model is tried
+MOST_REPLAYED: Final = 4  # paths that are tried without the model's Python
 NO_LAYOUTS: Final[Mapping[int, Gaps]] = {}
 
 
@@ -66,11 +68,15 @@ class Followed:
     trains: Mapping[int, bool]
     one_graph: bool = True  # the model's own code has not asked whether it trains
     raises: bool = False  # the model's own code catches errors
-    programs: tuple[Program, ...] = ()
     choices: Choices = field(default_factory=Choices)
+    recorded: tuple[Mode, ...] = ()  # of the model as it is
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return tuple(piece.program for mode in self.recorded for piece in mode.pieces)
 
     def analyse(self, changes: Changes, within: Box | None = None) -> Analysis:
-        """As above; the model is traced anew, as its path depends on its sizes.
+        """As above; the model is traced anew where its path depends on its sizes.
 
         within: sizes that are to work, the smallest first; where one of them does not, not all is traced
         """
@@ -79,8 +85,7 @@ class Followed:
         follow = self._follow(box, changes)
         begin = {**start(self.inputs), **first}
         analysis = analyse(follow, self.inputs, box, begin, changes, lambda: self.one_graph, within)
-        if not self.programs:
-            self.programs = tuple(piece.program for mode in analysis.modes for piece in mode.pieces)
+        self.recorded = self.recorded or analysis.modes
         return analysis
 
     def record(
@@ -99,8 +104,16 @@ class Followed:
 
     def _follow(self, box: Box, changes: Changes) -> Follow:
         def follow(training: bool, point: Mapping[int, int]) -> Piece:
+            def interpreter() -> Interpreter:
+                return self._interpreter(box, point, changes, training)
+
+            known = self.recorded[training].pieces[:MOST_REPLAYED] if self.recorded else ()
+            for piece in known:
+                again = replayed(piece, interpreter(), point)
+                if again is not None:
+                    return again
             self.meta.train(training)
-            return self._piece(lambda: self._interpreter(box, point, changes, training), point)
+            return self._piece(interpreter, point)
 
         return follow
 
@@ -304,45 +317,47 @@ def _second(
     meta: nn.Module, inputs: InputShapes, first: tuple[Plain | Followed, Analysis] | None, why: str
 ) -> tuple[Plain | Followed, Analysis]:
     try:
-        followed, analysis = _followed(meta, inputs)
+        reading, analysis = _followed(meta, inputs)
     except CaptureError as error:
         if first is not None and not why:
             return first
         raise CaptureError(f"{error}" if not why else f"{error} (plain tracing: {why})") from error
     if first is not None and not why and len(first[1].unmodelled) <= len(analysis.unmodelled):
         return first
-    return followed, analysis
+    return reading, analysis
 
 
 def _followed(meta: nn.Module, inputs: InputShapes) -> tuple[Followed, Analysis]:
     """The second rung; with a path for each side of every `if`, where choices leave something undescribed."""
-    meta.train()
-    trains = {id(module): module.training for module in meta.modules()}
     choices = Choices()
     try:
-        found = _agreeing(meta, inputs, trains, choices)
+        found = _agreeing(meta, inputs, choices)
         if not found[1].unmodelled:
             return found
     except CaptureError:
         if not choices.codes:
             raise
-        return _agreeing(meta, inputs, trains, Choices(off=True))
+        return _agreeing(meta, inputs, Choices(off=True))
     if choices.codes:
         with suppress(CaptureError):
-            apart = _agreeing(meta, inputs, trains, Choices(off=True))
+            apart = _agreeing(meta, inputs, Choices(off=True))
             return found if apart[1].unmodelled else apart
     return found
 
 
-def _agreeing(
-    meta: nn.Module, inputs: InputShapes, trains: Mapping[int, bool], choices: Choices
-) -> tuple[Followed, Analysis]:
-    """The second rung. Raises CaptureError where a trace is not what the model does."""
+def followed(meta: nn.Module, inputs: InputShapes, choices: Choices) -> Followed:
+    """The second rung, with nothing traced yet."""
     meta.train()
-    followed = Followed(meta, inputs, trains, raises=catches(meta), choices=choices)
-    followed.one_graph = not followed.raises
-    analysis = followed.analyse(UNCHANGED)
+    trains = {id(module): module.training for module in meta.modules()}
+    raises = catches(meta)
+    return Followed(meta, inputs, trains, one_graph=not raises, raises=raises, choices=choices)
+
+
+def _agreeing(meta: nn.Module, inputs: InputShapes, choices: Choices) -> tuple[Followed, Analysis]:
+    """The second rung. Raises CaptureError where a trace is not what the model does."""
+    reading = followed(meta, inputs, choices)
+    analysis = reading.analyse(UNCHANGED)
     why_not = difference(analysis)
     if why_not is not None:
         raise CaptureError(f"the trace of {type(meta).__name__} is not what the model does: {why_not}")
-    return followed, analysis
+    return reading, analysis

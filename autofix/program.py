@@ -128,12 +128,25 @@ class InputShapes:
         return tuple(None if s is None else tuple(known.get(d, d) for d in s) for s in self.shapes)
 
 
+class Told(NamedTuple):
+    """What the model's Python asked while it was traced: after so many calls, whether a site's value is true.
+
+    within: on one side of an `if` of which both sides are recorded, where a path may not fork
+    """
+
+    calls: int
+    site: int
+    truth: bool
+    within: bool
+
+
 @dataclass(frozen=True)
 class Program:
     """One trace of a model: its sites in execution order, and the fx graph and root they were read from.
 
     asked: the model's own code took one of two ways, by a size that an edit may change
     chosen: where in the model's code a tensor is one of two -> the site of the condition
+    told: all that Python asked of sizes; None where it was told more than truths
     """
 
     sites: tuple[Site, ...]
@@ -144,6 +157,7 @@ class Program:
     conditions: tuple[Any, ...] = ()
     asked: bool = False
     chosen: Mapping[str, int] = field(default_factory=dict)
+    told: tuple[Told, ...] | None = None
 
     def label(self, index: int) -> str:
         return self.sites[index].name

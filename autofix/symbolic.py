@@ -27,7 +27,7 @@ from autofix.interpret import Interpreter, OneSided, TorchRaises
 from autofix.meta import restored
 from autofix.ops.base import Tensor
 from autofix.patches import python_on_symbols
-from autofix.program import InputShapes, Program, Ref, Site, site_of
+from autofix.program import InputShapes, Program, Ref, Site, Told, site_of
 from autofix.ratio import Ratio
 from autofix.size import Joint, Size, at
 from autofix.symbol import TYPE_NAME, Shape, Symbol, Untraceable
@@ -55,6 +55,7 @@ class SymbolicTracer(Tracer):
         self.chosen: dict[str, fx.Node] = {}  # conditions on which tensors are chosen, by where they stand
         self.placed: Symbol | None = None  # the tensor whose device was asked for, to be asked again later
         self.typed: Symbol | None = None  # and the one whose type was
+        self.told: list[Told] | None = []
         self.asked = False  # of what an edit may change, so that the path may be another one after it
         self.sides: list[tuple[fx.Node, bool]] = []  # of the `if`s of which both sides are recorded
 
@@ -153,6 +154,7 @@ class SymbolicTracer(Tracer):
         if not isinstance(value, Size | Joint):
             raise Untraceable(f"{node.name}: the model needs the value of {type(value).__name__} as a number")
         number = int(at(value, self.interpreter.point))
+        self.told = None
         self._learn()
         self._forks(equal(value, number))
         self.interpreter.follow(equal(value, number), self.index[node])
@@ -163,6 +165,8 @@ class SymbolicTracer(Tracer):
         """The side that the model's own code takes, where it asks."""
         known = len(self.interpreter.conditions)
         holds = self.interpreter.decide(condition)
+        if self.told is not None:
+            self.told.append(Told(len(self.sites), self.index[node], holds, bool(self.sides)))
         editable = self._editable(node)
         forks = len(self.interpreter.conditions) > known
         if forks:
@@ -255,5 +259,6 @@ def symbolic_program(
             break
     rung = "sizes followed through the model's Python"
     chosen = {place: tracer.index[node] for place, node in tracer.chosen.items()}
-    program = Program(tuple(tracer.sites), graph, meta, inputs, rung, asked=tracer.asked, chosen=chosen)
-    return program, tracer
+    told = None if tracer.told is None or tracer.interpreter.raises else tuple(tracer.told)
+    sites = tuple(tracer.sites)
+    return Program(sites, graph, meta, inputs, rung, (), tracer.asked, chosen, told), tracer

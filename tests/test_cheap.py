@@ -34,6 +34,32 @@ CALLS: dict[str, Callable[[], Any]] = {
     ),
     "batch norm of two values": lambda: F.batch_norm(meta(2, 3, 1, 1), None, None, training=True),
     "batch norm without statistics": lambda: F.batch_norm(meta(2, 3, 4), None, None),
+    "instance norm": lambda: F.instance_norm(meta(2, 4, 5, 7)),
+    "instance norm, all given": lambda: F.instance_norm(meta(2, 4, 5), meta(4), meta(4), meta(4), meta(4)),
+    "instance norm of what was moved": lambda: F.instance_norm(moved(2, 3, 4, 5)),
+    "instance norm of one value": lambda: F.instance_norm(meta(2, 4, 1, 1)),
+    "instance norm of a row": lambda: F.instance_norm(meta(2, 4)),
+    "instance norm of a vector": lambda: F.instance_norm(meta(4)),
+    "instance norm of nothing": lambda: F.instance_norm(meta(2, 4, 0)),
+    "instance norm, other features": lambda: F.instance_norm(meta(2, 4, 5), weight=meta(3)),
+    "instance norm by statistics": lambda: F.instance_norm(
+        meta(2, 4, 5), meta(4), meta(4), use_input_stats=False
+    ),
+    "instance norm by statistics that are not there": lambda: F.instance_norm(
+        meta(2, 4, 5), use_input_stats=False
+    ),
+    "group norm": lambda: F.group_norm(meta(2, 4, 5, 7), 2, meta(4), meta(4)),
+    "group norm, channels last": lambda: F.group_norm(
+        meta(2, 4, 5, 7).to(memory_format=torch.channels_last), 2
+    ),
+    "group norm of what was moved": lambda: F.group_norm(moved(2, 3, 4, 5), 5),
+    "group norm, other groups": lambda: F.group_norm(meta(2, 4, 5), 3),
+    "group norm, no groups": lambda: F.group_norm(meta(2, 4, 5), 0),
+    "group norm, other weights": lambda: F.group_norm(meta(2, 4, 5), 2, meta(2)),
+    "group norm of one value": lambda: F.group_norm(meta(1, 2, 1), 2),
+    "group norm of two values": lambda: F.group_norm(meta(1, 4, 1), 2),
+    "group norm of a vector": lambda: F.group_norm(meta(4), 2),
+    "group norm of integers": lambda: F.group_norm(meta(2, 4, dtype=torch.long), 2),
     "layer norm": lambda: F.layer_norm(meta(2, 3, 5, 4), [4], meta(4), meta(4)),
     "layer norm of two dimensions": lambda: F.layer_norm(meta(2, 3, 5, 4), (5, 4), meta(5, 4)),
     "layer norm of what was moved": lambda: F.layer_norm(moved(2, 3, 4, 5), (3,)),
@@ -99,7 +125,19 @@ def test_a_short_way_gives_what_torch_gives(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["batch norm", "layer norm", "linear", "add", "add, broadcast both ways", "mul", "average", "cat"]
+    "name",
+    [
+        "batch norm",
+        "instance norm",
+        "group norm",
+        "layer norm",
+        "linear",
+        "add",
+        "add, broadcast both ways",
+        "mul",
+        "average",
+        "cat",
+    ],
 )
 def test_the_usual_calls_are_short(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
