@@ -134,8 +134,24 @@ class Poly:
     def __rmod__(self, dividend: Any) -> Poly:
         return Poly.of(dividend) % self
 
+    def over(self, divisor: Poly) -> Poly | None:
+        """The polynomial q with q * divisor == self, from the lowest powers up; None where there is none."""
+        if not np.all((divisor - 1).nonnegative()):
+            return None
+        rest, quotient, highest = self, Poly.of(0), max(map(len, self.terms))
+        while left := [p for p, c in rest.terms.items() if len(p) <= highest and np.any(c)]:
+            powers, lowest = min(left, key=len), divisor.terms[()]
+            if np.any(rest.terms[powers] % lowest):
+                return None
+            part = Poly({(): np.int64(0), powers: rest.terms[powers] // lowest})
+            rest, quotient = rest - part * divisor, quotient + part
+        return None if any(np.any(c) for c in rest.terms.values()) else quotient
+
     def _quotient(self, divisor: Poly) -> Poly:
-        """self // divisor, where it is the same number q for every k: 0 <= self - q * divisor < divisor."""
+        """self // divisor: exactly, or the same number q for all k: 0 <= self - q * divisor < divisor."""
+        whole = self.over(divisor)
+        if whole is not None:
+            return whole
         far = divisor.at(FAR)
         quotient = Poly.of(np.where(far > 0, self.at(FAR) // np.maximum(far, 1), 0))
         rest = self - quotient * divisor
@@ -207,6 +223,11 @@ class _Checker(Interpreter):
         if not np.all(yes | no):
             raise NotProved("which side of an `if` is taken changes within a case", 1)
         return Poly.of(then).where(yes, Poly.of(otherwise))
+
+    def quotient(self, dim: Any, divisor: Any) -> Any:
+        if isinstance(dim, Interval) or isinstance(divisor, Interval):
+            return None
+        return Poly.of(dim).over(Poly.of(divisor))
 
     def proves(self, condition: Condition) -> Any:
         """The cases in which the condition holds for every k."""

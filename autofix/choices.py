@@ -44,6 +44,7 @@ RESIZES: Final = frozenset(
         "cat",
         "filled",
         "new",
+        "contiguous",
     )
 )
 UNSET: Final = object()

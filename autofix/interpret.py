@@ -34,6 +34,7 @@ from autofix.fault import Code
 from autofix.handlers import protected
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
+from autofix.ops.factor import quotient
 from autofix.ops.index import Integers
 from autofix.program import Gaps, Program, Site
 from autofix.region import region
@@ -241,6 +242,9 @@ class Interpreter:
             return self._times(dim, factor)
         except CurveTooLong:
             return None
+
+    def quotient(self, dim: Dim, divisor: Dim) -> Dim | None:
+        return quotient(self, dim, divisor)
 
     def _times(self, dim: Size, factor: Size) -> int | None:
         alive = self._alive_along(dim.axis)

@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from torch import fx, nn
 from torch.autograd import Variable
 from torch.fx import _symbolic_trace
@@ -179,6 +180,8 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
     *(torch.reshape, torch.narrow, torch.select, torch.split, torch.chunk, torch.tile, torch.roll),
     *(torch.broadcast_to, torch.unflatten, torch.repeat_interleave, torch.constant_pad_nd),
     *(torch.cat, torch.concat, torch.stack),
+    *(torch.conv1d, torch.conv2d, torch.conv3d),  # with as many groups as images
+    *(torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d),
 )
 
 
@@ -205,7 +208,9 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
             stack.enter_context(patch.object(torch, name, _asked(name)))
         safe = {f: _constructor(f) for f in _CONSTRUCTORS}
         for function, constructor in safe.items():
-            stack.enter_context(patch.object(torch, function.__name__, constructor))
+            for space in (torch, F):
+                if getattr(space, function.__name__, None) is function:
+                    stack.enter_context(patch.object(space, function.__name__, constructor))
         stack.enter_context(patch.dict(_symbolic_trace._wrapped_fns_to_patch, described, clear=True))
         for name in _NUMBERS:
             stack.enter_context(

@@ -128,10 +128,8 @@ def divide(left: Any, right: Any) -> Ratio:
     if not isinstance(right, int | float) or right == 0:
         raise NotExactError("division by a size")
     if isinstance(right, int) or right.is_integer():
-        if p & (p - 1):
-            raise NotExactError("a fraction of a size divided again")
         sign = 1 if right > 0 else -1
-        return Ratio(a * sign, p * abs(int(right)))
+        return Ratio(a * sign, p * abs(int(right)), frozenset() if p & (p - 1) else ROUNDINGS)
     if not is_dim(left):
         raise NotExactError("a fraction of a size divided by a fraction")
     inverse = 1 / simplest(right)

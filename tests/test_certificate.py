@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import oracle
@@ -286,10 +288,31 @@ def test_a_quotient_that_is_proved_is_right_at_every_turn(
         return
     pairs = list(zip(tops, bottoms, strict=True))
     assert all(bottom >= 1 for bottom in bottoms)
-    assert {top // bottom for top, bottom in pairs} == {int(quotient.get((), 0))}
-    steps = [int(rest.get(power, 0)) for power in ((), (0,), (1,))]
-    found = [steps[0] + steps[1] * i + steps[2] * j for i, j in turns]
-    assert found == [top % bottom for top, bottom in pairs]
+    assert values(quotient, turns) == [top // bottom for top, bottom in pairs]
+    assert values(rest, turns) == [top % bottom for top, bottom in pairs]
+
+
+def values(terms: Mapping[tuple[int, ...], Any], turns: Iterable[tuple[int, ...]]) -> list[int]:
+    """A polynomial of two axes at some turns."""
+    return [sum(int(c) * math.prod(turn[axis] for axis in p) for p, c in terms.items()) for turn in turns]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.tuples(PLANES, PLANES), PLANES, st.sampled_from([0, 0, 1]))
+def test_a_product_divided_by_a_factor_is_the_other_one(
+    factors: tuple[tuple[int, ...], tuple[int, ...]], divisor: tuple[int, ...], spare: int
+) -> None:
+    """Exactly where the divisor is positive, and nothing is left over."""
+    first, second, last = (
+        Poly({(): np.int64(c), (0,): np.int64(h), (1,): np.int64(w)}) for c, h, w in (*factors, divisor)
+    )
+    whole = (first * second * last + spare).over(last)
+    turns = list(itertools.product(range(4), repeat=2))
+    if divisor[0] < 1 or min(divisor) < 0 or (spare and divisor != (1, 0, 0)):
+        assert whole is None
+    else:
+        assert whole is not None
+        assert values(whole.terms, turns) == values((first * second + spare).terms, turns)
 
 
 @pytest.mark.parametrize(

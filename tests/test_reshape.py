@@ -11,9 +11,10 @@ from autofix.describe import describe
 from autofix.fault import Code
 from autofix.interpret import Interpreter
 from autofix.ops.base import Tensor
+from autofix.ops.factor import quotient
 from autofix.ops.reshape import reshape
 from autofix.ops.slicing import sliced
-from autofix.size import BATCH, variable
+from autofix.size import BATCH, at, product, variable
 
 B, H, W = variable(BATCH), variable(0), variable(1)
 NAMES = {BATCH: "B", 0: "H", 1: "W"}
@@ -117,3 +118,58 @@ def test_slices_of_a_size_are_exact_formulas(index: slice, length: str) -> None:
     interpreter, _ = run((H,), (H,))
     assert describe(sliced(interpreter, H, index), NAMES) == length
     assert [r.code for r in interpreter.requirements if r.silent] == [Code.EMPTY]
+
+
+HALVES, THIRDS = H // 2, W // 3
+
+
+@pytest.mark.parametrize(
+    ("shape", "sizes", "alone"),
+    [
+        ((B, H, W, 5), (B, HALVES, 2, THIRDS, 3, 5), True),
+        ((B, 2 * H, W), (B, HALVES, 4, THIRDS, 3), True),
+        ((H, W), (HALVES, 3, THIRDS, 2), True),  # the same product
+        ((H, W), (HALVES, 3, THIRDS, 3), False),  # 10 * 9 == 3 * 5 * 3 * 2, with neither side the same
+        ((HALVES, 2, THIRDS, 3), (H, W), False),  # the right ones are the larger
+        ((H - 3, W), (HALVES, 2, THIRDS, 3), False),
+        ((H, W), (HALVES, 2, H // 3, 3), False),
+    ],
+)
+def test_windows_are_asked_for_axis_by_axis(shape: Any, sizes: Any, alone: bool) -> None:
+    """Where the products are equal only if the sizes are, and nowhere else."""
+    interpreter, _ = run(shape, sizes)
+    asked = [r.condition for r in interpreter.requirements if r.condition.relation == "=="]
+    assert [len(condition.axes) == 1 for condition in asked] == ([True, True] if alone else [False])
+    for point in ({BATCH: 2, 0: h, 1: w} for h in range(1, 20) for w in range(1, 20)):
+        fits = at(product(shape), point) == at(product(sizes), point)
+        assert all(condition.at(point) for condition in asked) is bool(fits)
+
+
+@pytest.mark.parametrize(
+    ("dim", "divisor", "expected"),
+    [
+        (B * H * W, B, H * W),
+        (B * H * W, W * H, B),
+        (6 * H * W, 3, 2 * (H * W)),
+        (H // 2 * 4 * W, 2 * W, H // 2 * 2),
+        (H * W, 2, None),
+        (H * W, B, None),
+        (H * H, H, H),
+    ],
+)
+def test_quotients_that_are_whole(dim: Any, divisor: Any, expected: Any) -> None:
+    interpreter, _ = run((B, H), (B, H))
+    found = quotient(interpreter, dim, divisor)
+    points = [{BATCH: b, 0: h, 1: w} for b in (1, 3) for h in (4, 7) for w in (2, 9)]
+    assert (found is None) is (expected is None)
+    assert expected is None or all(at(found, point) == at(expected, point) for point in points)
+
+
+def test_a_product_is_divided_where_every_size_that_is_left_divides() -> None:
+    """After cutting windows of 2 and 3, a height times a width divides by 6, and by no more."""
+    interpreter, _ = run((B, H, W), (B, HALVES, 2, THIRDS, 3))
+    point = {0: 8, 1: 9}
+    assert at(quotient(interpreter, H * W, 6), point) == 12
+    assert at(quotient(interpreter, B * HALVES * THIRDS, quotient(interpreter, H * W, 6)), {BATCH: 5}) == 5
+    assert quotient(interpreter, H * W, 4) is None
+    assert quotient(interpreter, H * W, 12) is None

@@ -223,3 +223,66 @@ class ChannelShuffleOfASlice(nn.Module):
         b, _, h, w = x.shape
         x = self.conv(x)[:, 2:]
         return x.view(b, 2, 2, h // 4, 4, w // 4, 4).transpose(1, 2).contiguous().view(b, 4, h, w)
+
+
+@net(known=lambda h, w: h >= 3 and w >= 5, plain=False)
+class KernelsOfEachImage(nn.Module):
+    """A convolution whose kernel the image chooses: the batch goes into the channels, with a group for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.route = nn.Linear(3, 2)
+        self.weight = nn.Parameter(torch.randn(2, 4 * 3 * 3 * 5))
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        if h * w > 0:
+            weight = (torch.sigmoid(self.route(x.mean((2, 3)))) @ self.weight).view(b * 4, c, 3, 5)
+        out = F.conv2d(x.reshape(1, b * c, h, w), weight, groups=b)
+        return out.view(b, 4, out.shape[-2], out.shape[-1])
+
+
+def windows(x, size):
+    b, h, w, c = x.shape
+    x = x.view(b, h // size, size, w // size, size, c)
+    return x.permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, size, size, c)
+
+
+def whole(cut, size, h, w):
+    b = int(cut.shape[0] / (h * w / size / size))
+    x = cut.view(b, h // size, w // size, size, size, -1)
+    return x.permute(0, 1, 3, 2, 4, 5).contiguous().view(b, h, w, -1)
+
+
+@net(known=lambda h, w: all(n >= 6 and n // 2 % 3 == 0 for n in (h, w)), plain=False)
+class Windows(nn.Module):
+    """Swin's attention without its attention: cut into windows, and put together again."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.mix = nn.Conv2d(3, 4, 2, 2), nn.Linear(9 * 4, 9 * 4)
+
+    def forward(self, x):
+        x = self.conv(x).permute(0, 2, 3, 1)
+        _, h, w, c = x.shape
+        cut = windows(x, 3)
+        return whole(self.mix(cut.view(-1, 9 * c)).view(-1, 3, 3, c), 3, h, w).permute(0, 3, 1, 2)
+
+
+@net(known=least(2), plain=False)
+class PaddedWindows(nn.Module):
+    """Windows over a map that is padded to whole ones, and cropped again where it was."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.mix = nn.Conv2d(3, 4, 2, 2), nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.conv(x).permute(0, 2, 3, 1)
+        _, h, w, _ = x.shape
+        down, right = (5 - h % 5) % 5, (5 - w % 5) % 5
+        x = F.pad(x, (0, 0, 0, right, 0, down))
+        x = whole(self.mix(windows(x, 5)), 5, h + down, w + right)
+        if down > 0 or right > 0:
+            x = x[:, :h, :w, :].contiguous()
+        return x.permute(0, 3, 1, 2)

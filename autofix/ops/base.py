@@ -76,6 +76,9 @@ class Call(Protocol):
     def times(self, dim: Dim, factor: Dim) -> int | None:
         """The integer k with dim == k * factor at every size at which nothing required so far fails."""
 
+    def quotient(self, dim: Dim, divisor: Dim) -> Dim | None:
+        """dim / divisor, where that is a whole number at every such size."""
+
 
 class Refused(Exception):
     """A rule's verdict that torch refuses this call at every size; the message says why."""

@@ -13,7 +13,8 @@ from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, register, words
 from autofix.ops.index import Integers
 from autofix.ops.join import broadcast, broadcast_into
-from autofix.size import Joint, Size
+from autofix.ratio import Ratio
+from autofix.size import Joint, Size, is_dim
 
 
 def elementwise(
@@ -33,7 +34,8 @@ def elementwise(
     tensors = [value for value in (*operands, *options.values()) if isinstance(value, Tensor)]
     if not tensors:
         _divides_by_something(call, scalar, operands)
-        return _numbers(scalar, operands)
+        whole = _whole(call, scalar, *operands) if scalar in ("truediv", "floordiv") else None
+        return _numbers(scalar, operands) if whole is None else whole
     if inplace and isinstance(operands[0], Tensor):
         target = operands[0].shape
         for other in tensors:
@@ -46,10 +48,24 @@ def elementwise(
 def _divides_by_something(call: Call, name: str, operands: tuple[Any, ...]) -> None:
     if name not in ("floordiv", "truediv", "mod"):
         return
-    if isinstance(divisor := operands[1], Size | Joint):
+    divisor = operands[1].numerator if isinstance(operands[1], Ratio) else operands[1]
+    if isinstance(divisor, Size | Joint):
         call.require(~equal(divisor, 0), Code.ASSERTION, "the divisor is not zero", needs=1, gets=divisor)
     elif isinstance(divisor, int | float) and divisor == 0:
         raise Refused("a division by zero")
+
+
+def _whole(call: Call, name: str, dim: Any, divisor: Any) -> Any:
+    """The quotient of two sizes, or of a size and a fraction of one, where it is a whole number; or None.
+
+    Then the doubles of h * w / 7 / 7 are whole numbers too, and what is divided by them comes out exactly.
+    """
+    parts = (divisor.numerator, divisor.denominator) if isinstance(divisor, Ratio) else (divisor, 1)
+    if not is_dim(dim) or not is_dim(parts[0]) or isinstance(parts[0], int):
+        return None
+    whole = parts[0] if parts[1] == 1 else call.quotient(*parts)
+    found = None if whole is None else call.quotient(dim, whole)
+    return found if found is None or (name == "floordiv" and parts[1] == 1) else Ratio(found, 1)
 
 
 def _numbers(name: str, operands: tuple[Any, ...]) -> Any:
@@ -132,6 +148,9 @@ register(
         "x > torch.ones(4, 3) @ 2,H,W",
         "torch.logical_and(x, torch.ones(4, 3)) @ 2,H,W",
         "-x @ 2,H,W",
+        "torch.ones(x.numel() // x.shape[1]) @ 2,H,W",
+        "torch.ones(int(x.numel() / (6 * x.shape[2] / 2 / 3))) @ 2,H,W",
+        "torch.ones(int(x.numel() / (x.shape[1] * (x.shape[2] * 12) / 6))) @ 2,H,W",
         "y[torch.arange(3) % 2 + 1] @ H ; 3,W",
         "y[1 - torch.arange(2).clamp(max=2)] @ H ; 3,W",
         "x.clamp(min=0, max=1) @ 2,H,W",

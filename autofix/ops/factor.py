@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from autofix.ops.base import Call
-from autofix.size import Dim, Joint, content, identical
+from autofix.size import Dim, Joint, content, identical, product
 
 
 def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> tuple[list[Dim], list[Dim]]:
@@ -25,6 +25,31 @@ def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> 
         if common > 1:
             left[position], constants = dim // common, constants // common
     return left, [*right, constants]
+
+
+def quotient(call: Call, dim: Dim, divisor: Dim) -> Dim | None:
+    """dim / divisor, where that is a whole number at every size at which nothing required so far fails."""
+    if isinstance(divisor, int):
+        return _parted(call, dim, divisor)
+    left, right = cancel(call, [dim], [divisor])
+    return product(left) if right == [1] else None
+
+
+def _parted(call: Call, dim: Dim, divisor: int) -> Dim | None:
+    """A product divided by a number, of which each factor takes its part."""
+    parts = []
+    for factor in _factors([dim]):
+        several = sorted((d for d in range(2, divisor + 1) if divisor % d == 0), reverse=True)
+        taken = next((d for d in several if _divides(call, d, factor)), 1)
+        parts.append(factor // taken)
+        divisor //= taken
+    return product(parts) if divisor == 1 else None
+
+
+def _divides(call: Call, divisor: int, dim: Dim) -> bool:
+    if content(dim) % divisor == 0:
+        return True
+    return not isinstance(dim, int) and call.times(dim, dim // divisor) == divisor
 
 
 def _factors(dims: Sequence[Dim]) -> list[Dim]:
