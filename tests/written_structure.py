@@ -227,7 +227,7 @@ class ChannelShuffleOfASlice(nn.Module):
 
 @net(known=lambda h, w: h >= 3 and w >= 5, plain=False)
 class KernelsOfEachImage(nn.Module):
-    """A convolution whose kernel the image chooses: the batch goes into the channels, with a group for each."""
+    """A convolution whose kernel the image chooses: each image is a group of channels."""
 
     def __init__(self):
         super().__init__()
