@@ -58,6 +58,8 @@ def test_the_inferred_size_is_simple(shape: tuple[Any, ...], sizes: tuple[Any, .
         ((B, H // 7, W // 7, 7, 7, 16), (-1, 49, 16)),
         ((B, 16, H, W), (B, 16, -1)),
         ((B, 16, 5, 5), (-1, 400)),  # behind an adaptive pool
+        ((4 * B, 16, H, W), (-1, 4, 16, H * W)),  # heads of an attention
+        ((B, 10, H), (-1, 40, H)),  # four rows in one
     ],
 )
 def test_whole_dimensions_move_into_the_batch_freely(shape: tuple[Any, ...], sizes: tuple[Any, ...]) -> None:
@@ -74,6 +76,7 @@ def test_whole_dimensions_move_into_the_batch_freely(shape: tuple[Any, ...], siz
         ((B, 1, H, W), (-1, 784), (28, 28)),
         ((B, 16, H, W), (-1, 16), (1, 1)),  # behind a pool that is global at one size only
         ((B, 16, H, W), (-1, 2, 200), (5, 5)),
+        ((3 * B, 16, H, W), (-1, 4, 6, H * W), (0, 0)),  # a row and a half
     ],
 )
 def test_a_fixed_head_must_not_move_pixels_into_the_batch(

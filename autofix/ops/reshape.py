@@ -140,7 +140,8 @@ def _axis_by_axis(call: Call, left: Sequence[Dim], right: Sequence[Dim]) -> list
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     """Require silently that a leading -1 takes in whole dimensions, and never a part of an image.
 
-    Whole: the sizes asked for are the input's last ones, or all, or divide the last of the others (groups).
+    Whole: the sizes asked for are the input's last ones, or all, or several rows, or divide the last of the
+    others (groups).
     Rows of a fixed head are neither at a size that it was not made for: `view(-1, 16)` of 16 channels over a
     map of 2 x 2 gives four rows for each sample.
     """
@@ -149,6 +150,8 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
         left.pop()
         asked.pop()
     if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(len(left))):
+        return
+    if cancel(call, asked, left[1:])[1] == [1]:  # frames of a video, heads of an attention
         return
     want, last = product(asked), left[-1]
     if isinstance(want, int) and isinstance(last, int) and last % want == 0:
