@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autofix import check_model, fix_model
@@ -307,6 +308,32 @@ def test_what_the_model_refuses_itself_is_no_proof_that_edits_fail() -> None:
     fix = fix_model(Reader("raise", nn.ReLU()), input_shape=(1, 1, "H", "W"), min_input=(8, 4))
     assert "no edit of any hyperparameter was found that makes every size work" in str(fix)
     assert not fix.optimal
+
+
+class EvenHead(nn.Module):
+    """Refuses odd sizes itself, and has a head for 16 x 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 8 * 6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % 2 or x.shape[-2] % 2:
+            raise ValueError("even sizes only")
+        return self.head(F.max_pool2d(self.conv(x), 2).flatten(1))
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_the_input_is_padded_before_a_head_that_is_averaged(strategy: str) -> None:
+    model = EvenHead().eval()
+    shape = (1, 3, "H", "W")
+    fix = fix_model(model, input_shape=shape, min_input=9, reference=(16, 12), strategy=strategy)
+    assert fix.proved
+    assert [insert.kind for insert in fix.inserts] == ["round", "adaptive"]
+    x = torch.randn(2, 3, 16, 12)
+    assert torch.equal(fix.model.eval()(x), model(x))
+    for size in itertools.product(range(9, 20), (9, 10, 23)):
+        assert fix.model(torch.randn(2, 3, *size)).shape == (2, 2)
 
 
 class Tall(nn.Module):

@@ -17,13 +17,14 @@ from autofix.program import Site
 class Request:
     """The model's sizes, and what the user asked of a repair.
 
-    analyse:   changes -> the model's analysis with them
+    analyse:   changes -> the model's analysis with them, up to a size of the box that fails; of all paths
+               where `within` is None
     original:  the analysis without any
     deadline:  in seconds of time.monotonic()
     excluded:  settings that the search leaves aside
     """
 
-    analyse: Callable[[Changes], Analysis]
+    analyse: Callable[..., Analysis]
     original: Analysis
     box: Box
     allow: tuple[str, ...]

@@ -20,9 +20,12 @@ FURTHEST: Final = 1 << 16  # and where it is far
 NOWHERE: Final = ([False, False], Growth(0, 1, 0))
 
 
-def rounding(request: Request) -> tuple[tuple[Key, RoundUp | CropBack], ...]:
-    """Pad the input up to the next size that works, and crop what has its resolution; () if nothing fits."""
-    analysis, count = request.original, len(request.reference)
+def rounding(request: Request, analysis: Analysis) -> tuple[tuple[Key, RoundUp | CropBack], ...]:
+    """Pad the input up to the next size that works, and crop what has its resolution; () if nothing fits.
+
+    analysis: of the model, or of what some inserts have made of it already
+    """
+    count = len(request.reference)
     cuts = [_cut(analysis, request, axis) for axis in range(count)]
     piece = analysis.evaluating.pieces[0]
     if any(cut is None for cut in cuts):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from autofix.analyse import Analysis
-from autofix.changes import Changes
+from autofix.changes import UNCHANGED, Changes
 from autofix.findings import Failure, failures, first_failure
 from autofix.solve.averages import HEADS
 from autofix.solve.edits import feasible, fewest_edits, splits
@@ -60,11 +60,11 @@ def _with_inserts(request: Request, hard: NotFound, most: int) -> Solution | Non
     """Add inserts at joins and heads that fail until edits can do the rest; leave out what is not needed."""
     changes = Changes()
     while len(changes.each_insert()) < most:
-        analysis = request.analyse(changes)
+        analysis = request.analyse(changes) if changes else request.original
         first = _next(analysis, request, lambda failure: failure.requirement.code in JOINS + HEADS)
         more = first or _next(analysis, request)
         if more is None or more == changes:
-            return None
+            return _rounded(request, changes) if changes else None
         changes = more
         refused = feasible(request, changes, hard)
         found = refused or _edits(request, changes)
@@ -109,11 +109,12 @@ def _pruned(request: Request, solution: Solution, hard: NotFound) -> Solution:
     return Solution(solution.changes, solution.analysis, solution.optimal and needed, solution.notes)
 
 
-def _rounded(request: Request) -> Solution | None:
-    inserts = rounding(request)
+def _rounded(request: Request, before: Changes = UNCHANGED) -> Solution | None:
+    """Pad the input to what works, with what is inserted already."""
+    inserts = rounding(request, request.analyse(before, within=None) if before else request.original)
     if not inserts:
         return None
-    changes = apply(Changes(), inserts)
+    changes = apply(before, inserts)
     analysis = request.analyse(changes)
     return Solution(changes, analysis, False) if first_failure(analysis, request.box) is None else None
 
@@ -122,14 +123,14 @@ def preserve(request: Request) -> Solution:
     """Only inserts that change nothing at the sizes that worked. Raises InfeasibleError."""
     changes = Changes()
     for _ in range(MOST_INSERTS if request.original.complete else 0):
-        analysis = request.analyse(changes)
+        analysis = request.analyse(changes) if changes else request.original
         if first_failure(analysis, request.box) is None:
             return Solution(changes, analysis, False)
         more = _next(analysis, request, preserving=True)
         if more is None or more.inserts == changes.inserts:
             break
         changes = more
-    rounded = _rounded(request)
+    rounded = _rounded(request) or (_rounded(request, changes) if changes else None)
     if rounded is None:
         raise refusal(None, request)
     return rounded
