@@ -34,8 +34,8 @@ from autofix.fault import Code
 from autofix.handlers import protected
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
-from autofix.ops.factor import quotient
 from autofix.ops.index import Integers
+from autofix.ops.whole import quotient
 from autofix.program import Gaps, Program, Site
 from autofix.region import region
 from autofix.size import Dim, Size

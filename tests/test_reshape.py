@@ -11,9 +11,9 @@ from autofix.describe import describe
 from autofix.fault import Code
 from autofix.interpret import Interpreter
 from autofix.ops.base import Tensor
-from autofix.ops.factor import quotient
 from autofix.ops.reshape import reshape
 from autofix.ops.slicing import sliced
+from autofix.ops.whole import quotient
 from autofix.size import BATCH, at, product, variable
 
 B, H, W = variable(BATCH), variable(0), variable(1)

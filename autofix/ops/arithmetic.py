@@ -81,7 +81,7 @@ def _multiply(a: Any, b: Any) -> Any:
 
 
 def _divide(a: Any, b: Any) -> Any:
-    if _whole(b) and not isinstance(b, int):
+    if isinstance(b, Ratio) or (_whole(b) and not isinstance(b, int)):
         return Tensor(())  # some number, as in flow * (w / w_before): no size any more
     return ratio.divide(a, b)
 

@@ -60,12 +60,16 @@ def _whole(call: Call, name: str, dim: Any, divisor: Any) -> Any:
 
     Then the doubles of h * w / 7 / 7 are whole numbers too, and what is divided by them comes out exactly.
     """
-    parts = (divisor.numerator, divisor.denominator) if isinstance(divisor, Ratio) else (divisor, 1)
-    if not is_dim(dim) or not is_dim(parts[0]) or isinstance(parts[0], int):
-        return None
-    whole = parts[0] if parts[1] == 1 else call.quotient(*parts)
+    if not is_dim(dim) or not isinstance(divisor, Ratio):
+        found = call.quotient(dim, divisor) if _varies(dim) and _varies(divisor) else None
+        return found if found is None or name == "floordiv" else Ratio(found, 1)
+    whole = call.quotient(divisor.numerator, divisor.denominator)
     found = None if whole is None else call.quotient(dim, whole)
-    return found if found is None or (name == "floordiv" and parts[1] == 1) else Ratio(found, 1)
+    return None if found is None else Ratio(found, 1)
+
+
+def _varies(value: Any) -> bool:
+    return is_dim(value) and not isinstance(value, int)
 
 
 def _numbers(name: str, operands: tuple[Any, ...]) -> Any:
@@ -153,6 +157,9 @@ register(
         "torch.ones(int(x.numel() / (x.shape[1] * (x.shape[2] * 12) / 6))) @ 2,H,W",
         "torch.ones(x[:, :, : x.shape[2] // 3 * 3].numel() // (x.shape[1] * (x.shape[2] // 3))) @ 2,H,W",
         "torch.ones(int(6 * x.shape[0] / (10 * x.shape[0] / 5))) @ H",
+        "torch.ones(int(x.numel() / x.shape[1])) @ 2,H,W",
+        "torch.ones(int(x.shape[0] / 0.4)) @ H",
+        "x * (x.shape[0] / ((x.shape[1] - 3) / 2)) @ H,W",
         "torch.ones(int(x.numel() / (49 * x.shape[1] / 7 / 7))) @ 7,H",
         "y[torch.arange(3) % 2 + 1] @ H ; 3,W",
         "y[1 - torch.arange(2).clamp(max=2)] @ H ; 3,W",

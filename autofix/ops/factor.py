@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 
 from autofix.ops.base import Call
-from autofix.size import Dim, Joint, content, identical, product
+from autofix.size import Dim, Joint, content, identical
 
 
 def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> tuple[list[Dim], list[Dim]]:
     """What is left of two products after taking equal factors out of both: sizes first, then constants."""
-    left, right = _factors(numerator), []
+    left, right = factors(numerator), []
     constants = 1
-    for factor in _factors(denominator):
+    for factor in factors(denominator):
         if isinstance(factor, int):
             constants *= factor
         elif not _take(call, left, factor):
@@ -27,35 +27,11 @@ def cancel(call: Call, numerator: Sequence[Dim], denominator: Sequence[Dim]) -> 
     return left, [*right, constants]
 
 
-def quotient(call: Call, dim: Dim, divisor: Dim) -> Dim | None:
-    """dim / divisor, where that is a whole number at every size at which nothing required so far fails."""
-    if isinstance(divisor, int):
-        return _parted(call, dim, divisor)
-    left, right = cancel(call, [dim], [divisor])
-    return product(left) if right == [1] else None
-
-
-def _parted(call: Call, dim: Dim, divisor: int) -> Dim | None:
-    """A product divided by a number, of which each factor takes its part."""
-    parts = []
-    for factor in _factors([dim]):
-        several = sorted((d for d in range(2, divisor + 1) if divisor % d == 0), reverse=True)
-        taken = next((d for d in several if _divides(call, d, factor)), 1)
-        parts.append(factor // taken)
-        divisor //= taken
-    return product(parts) if divisor == 1 else None
-
-
-def _divides(call: Call, divisor: int, dim: Dim) -> bool:
-    if content(dim) % divisor == 0:
-        return True
-    return not isinstance(dim, int) and call.times(dim, dim // divisor) == divisor
-
-
-def _factors(dims: Sequence[Dim]) -> list[Dim]:
+def factors(dims: Sequence[Dim]) -> list[Dim]:
+    """The dimensions of a product, one by one."""
     found: list[Dim] = []
     for dim in dims:
-        found.extend(_factors((dim.left, dim.right)) if isinstance(dim, Joint) and dim.op == "*" else [dim])
+        found.extend(factors((dim.left, dim.right)) if isinstance(dim, Joint) and dim.op == "*" else [dim])
     return found
 
 

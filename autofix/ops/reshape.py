@@ -17,7 +17,8 @@ from autofix.condition import any_of, at_least, divides, equal
 from autofix.fault import Code
 from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, register, same_number, spread
 from autofix.ops.factor import cancel
-from autofix.size import Dim, Size, axes, identical, product
+from autofix.ops.whole import axis_by_axis
+from autofix.size import Dim, identical, product
 
 
 def sizes_of(sizes: Sequence[Any]) -> tuple[Dim, ...]:
@@ -102,7 +103,7 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
     left, right = cancel(call, shape, fixed)
     have, want = product(left), product(right)
     if not wild:
-        for sides in _axis_by_axis(call, left, right) or [(have, want)]:
+        for sides in axis_by_axis(call, left, right) or [(have, want)]:
             same_number(call, *sides, Code.RESHAPE, "the number of elements stays the same")
         return tuple(sizes)
     if isinstance(want, int) and want == 0:
@@ -112,29 +113,6 @@ def fitted(call: Call, shape: Sequence[Dim], sizes: Sequence[Dim]) -> tuple[Dim,
         call.require(divides(want, have), Code.RESHAPE, what, needs=want, gets=have)
         have = have // want
     return tuple(have if is_inferred(size) else size for size in sizes)
-
-
-def _axis_by_axis(call: Call, left: Sequence[Dim], right: Sequence[Dim]) -> list[tuple[Dim, Dim]] | None:
-    """Pairs of sizes that are equal one by one where their products are: no right one is ever the larger.
-
-    As where windows of 8 x 8 are cut: h * w == 8 * (h // 8) * 8 * (w // 8).
-    """
-    *others, constant = right
-    pairs: list[tuple[Dim, Dim]] = []
-    for size in (dim for dim in left if not identical(dim, 1)):
-        same = [other for other in others if isinstance(other, Size) and axes(other) == axes(size)]
-        if not isinstance(size, Size) or len(same) != 1 or not same[0].curve.rise:
-            return None
-        (other,) = same
-        times = (size.curve.rise * other.curve.period) // (other.curve.rise * size.curve.period)
-        if times < 1 or constant % times:
-            return None
-        pairs, constant = [*pairs, (size, other * times)], constant // times
-    several = len({axis for size, _ in pairs for axis in axes(size)}) == len(pairs) == len(others) > 1
-    if not several or constant != 1:
-        return None
-    never_above = all(call.always(at_least(*pair)) and call.always(at_least(pair[0], 1)) for pair in pairs)
-    return pairs if never_above else None
 
 
 def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
