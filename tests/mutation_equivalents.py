@@ -13,6 +13,7 @@ MULTIPLE = "the number divided is a multiple, so that nothing is rounded"
 LESS_SEEN = "the formula for either sign says the same at greater length"
 ONE = "division by 1 leaves a size as it is"
 BELOW = "1 and 0 are both below the 2 that is required"
+SILENT = "torch raises nothing there; test_reshape.py says which views keep the batch"
 
 EQUIVALENT: dict[str, str] = {
     "formula:window_size: down + ceil_mode * (up - down) -> down - ceil_mode * (up - down)": SEARCH,
@@ -38,6 +39,9 @@ EQUIVALENT: dict[str, str] = {
     "neutral:gated_linear_unit: size // 2 -> -(-size // 2)": MULTIPLE,
     "norm:group_norm: channels // num_groups -> -(-channels // num_groups)": MULTIPLE,
     "norm:several_values: [1] -> [0]": BELOW,
+    "reshape:_keep_batch: 1: -> 0:": SILENT,
+    "reshape:_keep_batch: [1] -> [2]": SILENT,
+    "reshape:_keep_batch: [1] -> [0]": SILENT,
     "resize:pixel_shuffle: channels // area -> -(-channels // area)": MULTIPLE,
     "resize:pixel_unshuffle: height // downscale_factor -> -(-height // downscale_factor)": MULTIPLE,
     "resize:pixel_unshuffle: width // downscale_factor -> -(-width // downscale_factor)": MULTIPLE,

@@ -157,7 +157,7 @@ register(
         "torch.ones(int(x.numel() / (x.shape[1] * (x.shape[2] * 12) / 6))) @ 2,H,W",
         "torch.ones(x[:, :, : x.shape[2] // 3 * 3].numel() // (x.shape[1] * (x.shape[2] // 3))) @ 2,H,W",
         "torch.ones(int(6 * x.shape[0] / (10 * x.shape[0] / 5))) @ H",
-        "torch.ones(int(x.numel() / x.shape[1])) @ 2,H,W",
+        "torch.ones(int(x.numel() / x.shape[1] * 1.5)) @ 2,H,W",
         "torch.ones(int(x.shape[0] / 0.4)) @ H",
         "x * (x.shape[0] / ((x.shape[1] - 3) / 2)) @ H,W",
         "torch.ones(int(x.numel() / (49 * x.shape[1] / 7 / 7))) @ 7,H",

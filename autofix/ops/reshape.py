@@ -127,7 +127,7 @@ def _keep_batch(call: Call, shape: Sequence[Dim], rest: Sequence[Dim]) -> None:
     while left and asked and identical(left[-1], asked[-1]):
         left.pop()
         asked.pop()
-    if not asked or len(left) < 2 or any(_equal_products(call, left[i:], asked) for i in range(len(left))):
+    if not asked or any(_equal_products(call, left[i:], asked) for i in range(len(left))):
         return
     if cancel(call, asked, left[1:])[1] == [1]:  # frames of a video, heads of an attention
         return
@@ -184,6 +184,7 @@ register(
         "x.permute(0, 2, 3, 1).reshape(-1, 3) @ B,3,H,W",
         "x.permute(0, 2, 3, 1).reshape(-1, x.shape[2] * x.shape[3], 3) @ B,3,H,W",
         "x.reshape(-1, 2, 2, x.shape[2], x.shape[3]) @ B,4,H,W",
+        "x.flatten(0, 1).reshape(-1, 2, 2, x.shape[2] * x.shape[3]) @ B,4,2,H,W",
         "x.reshape(2, 3, -1, -1) @ 2,3,H,W",
         "x.reshape(0, -1) @ 2,3,H",
         "x.reshape(x.shape[0] - 2, x.shape[0] - 2) @ H",
