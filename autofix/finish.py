@@ -14,7 +14,6 @@ from autofix.changes import UNCHANGED
 from autofix.condition import Box
 from autofix.errors import InternalError
 from autofix.findings import find_faults, first_failure
-from autofix.ladder import Followed, Plain, followed
 from autofix.meta import attributes, restored, to_meta
 from autofix.modes import stands_for_eval, together
 from autofix.outcome import Report
@@ -22,6 +21,7 @@ from autofix.places import edits_located
 from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.rewrite import edited, edited_copy, graph_module, needs_graph
+from autofix.rungs import Followed, Plain, followed
 from autofix.size import BATCH
 from autofix.solve.request import Request, Solution
 from autofix.solve.words import edits_of, inserts_of

@@ -16,11 +16,12 @@ from autofix.errors import CaptureError, UsageError
 from autofix.fault import Code, Fault
 from autofix.findings import find_faults, first_failure
 from autofix.inputs import box_of, input_shapes, sizes_of
-from autofix.ladder import Followed, Plain, climb, written
+from autofix.ladder import climb, written
 from autofix.outcome import Report
 from autofix.places import located
 from autofix.progress import phase
 from autofix.repair import Fix
+from autofix.rungs import Followed, Plain
 from autofix.shapes import ShapeRow, ShapesTable, shapes
 from autofix.turns import one_at_a_time
 

@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from nets_as_written import NETS
 from torch import nn
 
-from autofix import CaptureError, ladder
+from autofix import CaptureError, rungs
 from autofix.changes import Changes, Setting
 from autofix.inputs import input_shapes
-from autofix.ladder import Followed, climb
+from autofix.ladder import climb
 from autofix.replay import replayed
+from autofix.rungs import Followed
 from autofix.size import BATCH
 from autofix.solve.knobs import groups_of
 
@@ -67,12 +68,12 @@ def test_replays_agree_with_traces(monkeypatch: pytest.MonkeyPatch) -> None:
         taken += found is not None
         return found
 
-    monkeypatch.setattr(ladder, "replayed", counted)
+    monkeypatch.setattr(rungs, "replayed", counted)
     for name, captured in followed_nets():
         changes = Changes(edits_of(captured, chance))
         quick = answers(captured, changes)
         with monkeypatch.context() as patch:
-            patch.setattr(ladder, "MOST_REPLAYED", 0)
+            patch.setattr(rungs, "MOST_REPLAYED", 0)
             assert answers(captured, changes) == quick, (name, changes)
     assert taken > 10
 
@@ -119,7 +120,7 @@ class Fixed(nn.Module):
 def test_a_path_that_python_would_not_take_is_not_replayed(
     kind: type[nn.Module], changes: dict[str, tuple[int, int]], again: bool
 ) -> None:
-    captured = ladder.followed(kind(), input_shapes(kind(), (1, 1, "H", "W")), ladder.Choices())
+    captured = rungs.followed(kind(), input_shapes(kind(), (1, 1, "H", "W")), rungs.Choices())
     (piece,) = captured.analyse(Changes()).evaluating.pieces
     setting = Changes({("module", name): {"padding": value} for name, value in changes.items()})
     point = {BATCH: 2, 0: 20, 1: 20}
