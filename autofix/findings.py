@@ -13,8 +13,9 @@ import numpy as np
 from autofix import curve as curves
 from autofix.analyse import Analysis, Mode, Piece
 from autofix.arguments import references
-from autofix.condition import LOOK, NEVER, Box, Condition, decide, indicator
+from autofix.condition import NEVER, Box, Condition, indicator
 from autofix.curve import Curve
+from autofix.decision import LOOK, decide
 from autofix.errors import CaptureError
 from autofix.fault import Code, Fault, Location, Step
 from autofix.frames import is_users

@@ -24,12 +24,12 @@ from autofix.condition import (
     all_of,
     any_of,
     conjunctions,
-    decide,
     equal,
     indicator,
     negated,
 )
 from autofix.curve import Curve, CurveTooLong
+from autofix.decision import decide
 from autofix.fault import Code
 from autofix.handlers import protected
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp

@@ -13,8 +13,9 @@ from autofix import curve as curves
 from autofix import steps
 from autofix.agreement import edge, unequal_working
 from autofix.analyse import Analysis, Mode
-from autofix.condition import Box, Condition, decide, growth_of
+from autofix.condition import Box, Condition
 from autofix.curve import LONGEST
+from autofix.decision import decide, growth_of
 from autofix.errors import UsageError
 from autofix.fault import Fault
 from autofix.meta import raised

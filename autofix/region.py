@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from autofix import curve as curves
-from autofix.condition import Box, Condition, Decision, decide, growth_of, indicator
+from autofix.condition import Box, Condition, indicator
 from autofix.curve import Curve
+from autofix.decision import Decision, decide, growth_of
 from autofix.size import Growth, Point
 
 

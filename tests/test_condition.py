@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_size import Pair, dims, single
 
-from autofix.condition import Box, Condition, any_of, at_least, decide, divides, equal, indicator
+from autofix.condition import Box, Condition, any_of, at_least, divides, equal, indicator
+from autofix.decision import decide
 from autofix.size import BATCH, at, larger, variable
 
 H, W = variable(0), variable(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autofix.condition import decide
+from autofix.decision import decide
 from autofix.describe import describe
 from autofix.fault import Code
 from autofix.interpret import Interpreter
