@@ -12,7 +12,7 @@ from autofix.analyse import Piece
 from autofix.arguments import hyper_at, references, resolved, row_of
 from autofix.capture import capture_plain
 from autofix.errors import UsageError
-from autofix.findings import spatial_sizes
+from autofix.explain import spatial_sizes
 from autofix.inputs import input_shapes
 from autofix.interpret import Requirement, interpret
 from autofix.meta import to_meta

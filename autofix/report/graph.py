@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autofix.arguments import references
-from autofix.findings import spatial_sizes
+from autofix.explain import spatial_sizes
 from autofix.report.wording import extent
 from autofix.size import BATCH
 

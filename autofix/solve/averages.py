@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from autofix.analyse import Piece
 from autofix.arguments import references, row_of
 from autofix.changes import Key, program_keys
+from autofix.explain import Failure
 from autofix.fault import Code
-from autofix.findings import Failure
 from autofix.insertion import Adaptive, Fit
 from autofix.ops.base import Tensor
 from autofix.size import BATCH, at, axes

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from autofix.analyse import Piece
 from autofix.arguments import references, resolved, row_of
 from autofix.changes import Changes, Key, program_keys
+from autofix.explain import Failure
 from autofix.fault import Code
-from autofix.findings import Failure
 from autofix.insertion import Align, Fit, Insertion, Widen, operands
 from autofix.ops.base import Tensor
 from autofix.program import Site

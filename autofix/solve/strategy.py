@@ -9,7 +9,8 @@ from typing import Final
 
 from autofix.analyse import Analysis
 from autofix.changes import UNCHANGED, Changes
-from autofix.findings import Failure, failures, first_failure
+from autofix.explain import Failure
+from autofix.findings import failures, first_failure
 from autofix.solve.averages import HEADS
 from autofix.solve.edits import feasible, fewest_edits, splits
 from autofix.solve.identity import keeps
