@@ -286,3 +286,22 @@ class PaddedWindows(nn.Module):
         if down > 0 or right > 0:
             x = x[:, :h, :w, :].contiguous()
         return x.permute(0, 3, 1, 2)
+
+
+@net((1, 1, "T"), known=lambda t: t >= 20, plain=False)
+class OverlapAdd(nn.Module):
+    """A decoder of audio: frames that overlap by half are added up, as Conv-TasNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.basis = nn.Conv1d(1, 16, 20, 10), nn.Linear(16, 20)
+
+    def forward(self, x):
+        frames = self.basis(self.encoder(x).transpose(1, 2))
+        outer, (count, length) = frames.size()[:-2], frames.size()[-2:]
+        pieces = (10 * (count - 1) + length) // 10
+        places = torch.arange(0, pieces).unfold(0, 2, 1)
+        places = frames.new_tensor(places).long().contiguous().view(-1)
+        result = frames.new_zeros(*outer, pieces, 10)
+        result.index_add_(-2, places, frames.view(*outer, -1, 10))
+        return result.view(*outer, -1)

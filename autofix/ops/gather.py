@@ -13,7 +13,7 @@ import torch
 
 from autofix.condition import at_least
 from autofix.fault import Code
-from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register
+from autofix.ops.base import Call, Refused, Tensor, Unmodelled, axis_of, numel, register, same_number
 from autofix.ops.index import fixed_size, in_reach
 from autofix.ops.join import broadcast
 from autofix.ops.slicing import resized, without
@@ -58,6 +58,34 @@ def scatter(
     return input
 
 
+def index_add(
+    call: Call, input: Tensor, dim: int, index: Tensor, source: Tensor, *args: Any, alpha: Any = 1
+) -> Tensor:
+    """torch.index_add, torch.index_copy: a slice of the source for each index."""
+    axis = axis_of(dim, input.ndim)
+    if index.ndim > 1 or source.ndim != input.ndim:
+        raise Refused(f"an index of {index.ndim} and a source of {source.ndim} dimensions for {input.ndim}")
+    _picks(call, input, axis, index)
+    for position, size in enumerate(source.shape):
+        wanted = numel(index.shape) if position == axis else input.shape[position]
+        same_number(
+            call, size, wanted, Code.JOIN, "the source has a slice for each index, of the input's size"
+        )
+    return input
+
+
+def index_fill(call: Call, input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """torch.index_fill."""
+    if index.ndim > 1:
+        raise Refused(f"index_fill() with an index of {index.ndim} dimensions")
+    _picks(call, input, axis_of(dim, input.ndim), index)
+    return input
+
+
+def _picks(call: Call, input: Tensor, axis: int, index: Tensor) -> None:
+    in_reach(call, input.shape[axis] if input.shape else 1, index)
+
+
 def take_along_dim(call: Call, input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """torch.take_along_dim along a dimension of fixed size."""
     if dim is None or indices.ndim != input.ndim:
@@ -93,6 +121,30 @@ register(
     samples=(
         "x.scatter(1, y.argmax(1, keepdim=True), 1.0) @ 2,3,H,W ; 2,3,5,4",
         "x.scatter(1, y.argmax(1, keepdim=True), torch.ones(1, 2, 5)) @ 2,3,5 ; N,3,W",
+    ),
+)
+register(
+    "index add",
+    index_add,
+    [
+        *(torch.index_add, torch.index_copy),
+        *("index_add", "index_add_", "index_copy", "index_copy_"),
+    ],
+    samples=(
+        "x.index_add(1, torch.arange(2), torch.ones(2, 2, 5)) @ 2,3,W",
+        "x.index_add(1, y.argmax(1), torch.ones(2, 6, 5)) @ 2,3,5 ; 2,W,3",
+        "torch.index_copy(x, -1, torch.arange(y.shape[0]), torch.ones(2, 3, 4)) @ 2,3,W ; H",
+        "torch.zeros(2, x.shape[1] + 2).index_add_(1, torch.arange(2, x.shape[1] + 2), x) @ 2,H",
+    ),
+)
+register(
+    "index fill",
+    index_fill,
+    (torch.index_fill, "index_fill", "index_fill_"),
+    samples=(
+        "x.index_fill(1, torch.arange(y.shape[0]), 1.0) @ 2,H ; W",
+        "x.index_fill(1, y.argmax(1), 1.0) @ 2,3 ; 2,W,3",
+        "x.sum().index_fill(0, torch.arange(y.shape[0]), 1.0) @ 2,H ; W",
     ),
 )
 register(

@@ -29,7 +29,7 @@ def same_kind(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
 
 def whole(call: Call, input: Any, *args: Any, **options: Any) -> Tensor:
     """torch.Tensor.long and its like."""
-    return Integers(neutral(call, input).shape)
+    return input if isinstance(input, Integers) else Integers(neutral(call, input).shape)
 
 
 def moved(call: Call, input: Tensor, *args: Any, **options: Any) -> Tensor:
@@ -160,7 +160,7 @@ register(
     "whole numbers",
     whole,
     ("long", "int", "short"),
-    samples=("x.long() @ 2,H", "y[x.int().long()] @ H ; 3,W"),
+    samples=("x.long() @ 2,H", "y[x.int().long()] @ H ; 3,W", "x[torch.arange(y.shape[0]).long()] @ H ; W"),
 )
 register(
     "to",
