@@ -160,7 +160,7 @@ class Accepted:
             settled, period = max(settled, growth.settled), int(np.lcm(period, growth.period))
         joint = [c for piece in parts(mode.accepted) for one in piece for c in one.joint]
         period = _common_period([period, *(p for condition in joint for p in _periods(condition))])
-        window = max(settled + period, 256)
+        window = max(settled + period, FAR if joint else 256)  # what several axes give together grows slowly
         window += -window % period
         sizes = np.arange(1, window + period + 1)
         point = {BATCH: np.full(len(sizes), batch), **dict.fromkeys(range(len(self.axes)), sizes)}

@@ -352,6 +352,15 @@ def test_a_path_that_fails_is_no_input_that_does_not_fit() -> None:
     assert not check_model(Tall(), input_shape=(1, 1, "H", "W")).accepts(4, 7)
 
 
+@pytest.mark.parametrize(("step", "count"), [(32, 16), (32, 20), (128, 2), (128, 3), (64, 5)])
+def test_the_sizes_of_a_head_for_large_images_are_named(step: int, count: int) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, step, step), nn.Flatten(), nn.Linear(2 * count * count, 5))
+    report = check_model(model, input_shape=(1, 3, "H", "W"))
+    first = step * count
+    assert report.working_sizes == f"only {first}-{first + step - 1}"
+    assert report.minimum_input == (None, None)
+
+
 @pytest.mark.parametrize("certain", [True, False])
 def test_an_insert_that_was_not_decided_is_not_called_needed(
     monkeypatch: pytest.MonkeyPatch, certain: bool

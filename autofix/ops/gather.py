@@ -68,9 +68,7 @@ def index_add(
     _picks(call, input, axis, index)
     for position, size in enumerate(source.shape):
         wanted = numel(index.shape) if position == axis else input.shape[position]
-        same_number(
-            call, size, wanted, Code.JOIN, "the source has a slice for each index, of the input's size"
-        )
+        same_number(call, size, wanted, Code.JOIN, "the source has a slice for each index")
     return input
 
 
