@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autofix import check_model, fix_model
+from autofix import InfeasibleError, check_model, fix_model
 from autofix.analyse import Analysis
 from autofix.changes import Changes
 from autofix.condition import Box
@@ -374,3 +374,32 @@ def test_an_insert_that_was_not_decided_is_not_called_needed(
     kept = strategy._pruned(request, Solution(two, analysis, True), NotFound((), True, ""))
     assert kept.changes == two
     assert kept.optimal == certain
+
+
+class OddReader(nn.Module):
+    """At the even sizes that are looked at first nothing fits; at odd ones, four dimensions become three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.rnn, self.other = nn.Conv2d(3, 4, 3, padding=1), nn.LSTM(4, 5), nn.Conv2d(7, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % 2 == 0 or x.shape[-2] % 2 == 0:
+            return self.other(x)
+        return self.rnn(self.conv(x).mean(2).permute(2, 0, 1))[0]
+
+
+def test_an_output_of_another_rank_is_not_cropped() -> None:
+    fix = fix_model(OddReader(), input_shape=(1, 3, "H", "W"), min_input=4, strategy="preserve")
+    assert [insert.kind for insert in fix.inserts] == ["round"]
+    for height, width in itertools.product((4, 5, 9), (4, 7, 10)):
+        assert fix.model(torch.randn(3, 3, height, width)).shape == (width + 1 - width % 2, 3, 5)
+
+
+@pytest.mark.parametrize("frozen", ["flatten", "head", "conv*"])
+def test_nothing_is_inserted_where_it_is_frozen(frozen: str) -> None:
+    shape = (1, 3, "H", "W")
+    fix = fix_model(EvenHead(), input_shape=shape, min_input=10, strategy="preserve", frozen="conv*")
+    assert fix.proved
+    with pytest.raises(InfeasibleError):
+        fix_model(EvenHead(), input_shape=shape, min_input=10, strategy="preserve", frozen="*")

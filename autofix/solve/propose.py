@@ -25,16 +25,21 @@ Proposal = tuple[tuple[Key, Insertion], ...]
 
 def proposal(failure: Failure, request: Request) -> Proposal:
     """Inserts for one failure; () where none is known."""
+    program = failure.piece.program
+    frozen = [request.is_frozen(site) for site in program.sites]
+    kept = {keys[1] for held, keys in zip(frozen, program_keys(program), strict=True) if held}
+    inserts = () if frozen[failure.requirement.site] else tuple(_inserts(failure, request))
+    return () if any(key in kept for key, _ in inserts) else inserts
+
+
+def _inserts(failure: Failure, request: Request) -> Iterator[tuple[Key, Insertion]]:
     code = failure.requirement.code
-    if request.is_frozen(failure.piece.program.sites[failure.requirement.site]):
-        return ()
     if code in JOINS:
-        return tuple(_align(failure))
-    if code in HEADS + CHECKS:
-        return tuple(averages(failure, request))
-    if code in KERNELS:
-        return tuple(_fit(failure))
-    return ()
+        yield from _align(failure)
+    elif code in HEADS + CHECKS:
+        yield from averages(failure, request)
+    elif code in KERNELS:
+        yield from _fit(failure)
 
 
 def apply(changes: Changes, inserts: Proposal) -> Changes:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from autofix.analyse import Analysis, Mode
+from autofix.analyse import Analysis, Mode, Piece
 from autofix.changes import Key, program_keys
 from autofix.insertion import CropBack, RoundUp, operands
 from autofix.ops.base import Tensor
@@ -27,8 +27,8 @@ def rounding(request: Request, analysis: Analysis) -> tuple[tuple[Key, RoundUp |
     """
     count = len(request.reference)
     cuts = [_cut(analysis, request, axis) for axis in range(count)]
-    piece = analysis.evaluating.pieces[0]
-    if any(cut is None for cut in cuts):
+    piece = next(filter(_ends, analysis.evaluating.pieces), None)
+    if piece is None or any(cut is None for cut in cuts):
         return ()
     least, multiples, offsets = zip(*(cut for cut in cuts if cut is not None), strict=True)
     keys = program_keys(piece.program)
@@ -92,16 +92,28 @@ def _along(analysis: Analysis, request: Request, axis: int) -> tuple[list[bool],
     return inside.tolist(), Growth(int(breaks[-1]) + 1 if len(breaks) else 0, period, 0)
 
 
+def _ends(piece: Piece) -> bool:
+    """Whether a path reaches the output."""
+    return piece.program.sites[-1].kind == "output"
+
+
 def same_resolution(mode: Mode, rank: int) -> tuple[int, ...]:
     """Which tensors of the output have the input's resolution, at sizes that work."""
-    piece = mode.pieces[0]
+    points = [{BATCH: 2, **dict.fromkeys(range(rank), n)} for n in range(1, 400)]
+    working = [point for point in points if bool(mode.accepts(point))]
+    for piece in filter(_ends, mode.pieces):
+        here = [point for point in working if bool(piece.domain.at(point))]
+        if here:
+            return _alike(piece, here[:6], rank)
+    return ()
+
+
+def _alike(piece: Piece, points: list[dict[int, int]], rank: int) -> tuple[int, ...]:
     source = next(v for v in piece.meaning.values if isinstance(v, Tensor))
     tensors = operands(piece.meaning.values[-1], Tensor)
-    points = [{BATCH: 2, **dict.fromkeys(range(rank), n)} for n in range(1, 400)]
-    working = [point for point in points if bool(mode.accepts(point))][:6]
 
     def same(tensor: Tensor) -> bool:
         pairs = list(zip(tensor.shape[-rank:], source.shape[-rank:], strict=True))
-        return tensor.ndim == source.ndim and all(at(a, p) == at(b, p) for p in working for a, b in pairs)
+        return tensor.ndim == source.ndim and all(at(a, p) == at(b, p) for p in points for a, b in pairs)
 
     return tuple(position for position, tensor in enumerate(tensors) if tensor.ndim > rank and same(tensor))
