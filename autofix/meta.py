@@ -20,6 +20,7 @@ from autofix.cheap import NUMBER, Cheap
 from autofix.duplicate import duplicate
 from autofix.errors import CaptureError
 from autofix.hooks import kept, rebind
+from autofix.namespaces import outside_restored
 from autofix.program import InputShapes
 from autofix.size import BATCH
 from autofix.unlisted import list_layers
@@ -112,14 +113,15 @@ Attributes = list[tuple[Any, Any]]  # where a model keeps what forward may assig
 
 @contextmanager
 def restored(model: nn.Module, to: Attributes | None = None) -> Iterator[None]:
-    """Undo what forward assigns to attributes, and to the lists and dicts in them: caches, counters.
+    """Undo what forward assigns to attributes, to the lists and dicts in them, and to global names.
 
     to: run it with the attributes that it had then
     """
     before = attributes(model)
     _assign(to or [])
     try:
-        yield
+        with outside_restored(model):
+            yield
     finally:
         _assign(before)
 

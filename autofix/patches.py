@@ -8,7 +8,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import BuiltinFunctionType, ModuleType
+from types import BuiltinFunctionType
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +19,7 @@ from torch.autograd import Variable
 from torch.fx import _symbolic_trace
 
 from autofix import ops
+from autofix.namespaces import namespaces
 from autofix.symbol import Shape
 
 
@@ -217,7 +218,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
                 patch.object(math, name, safe.setdefault(getattr(math, name), _recorded(getattr(math, name))))
             )
         stack.enter_context(tensors_for_variables(meta))
-        for known in _namespaces(meta):
+        for known in namespaces(meta):
             imported = {n: own for n, v in known.items() if (own := _in_its_place(v, safe)) is not None}
             stack.enter_context(
                 patch.dict(known, {"int": _Int if known.get("int", int) is int else known["int"], **imported})
@@ -230,7 +231,7 @@ def tensors_for_variables(meta: nn.Module) -> Iterator[None]:
     """Let a tensor stay the one it is where the model's code makes a Variable of it."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch.autograd, "Variable", _Variable))
-        for known in _namespaces(meta):
+        for known in namespaces(meta):
             names = [name for name, value in known.items() if value is Variable]
             stack.enter_context(patch.dict(known, dict.fromkeys(names, _Variable)))
         yield
@@ -241,28 +242,3 @@ def _in_its_place(value: Any, safe: Mapping[Any, Any]) -> Any:
     if isinstance(value, torch.jit.ScriptFunction):
         return getattr(value, "_torchdynamo_inline", None)  # the function that was compiled
     return safe.get(value) if isinstance(value, BuiltinFunctionType) else None
-
-
-def _namespaces(meta: nn.Module) -> list[dict[str, Any]]:
-    """Where the model's code looks up names: its modules, and where a replaced forward was made."""
-    forwards = (getattr(type(layer).forward, "__globals__", {}) for layer in meta.modules())
-    spaces = [*(module.__dict__ for module in _user_modules(meta)), *forwards]
-    own = {id(space): space for space in spaces if not str(space.get("__name__", "")).startswith("torch.")}
-    return list(own.values())
-
-
-def _user_modules(meta: nn.Module) -> list[ModuleType]:
-    """The Python modules that hold the code of the model's layers, and of the functions these import."""
-    names = {base.__module__ for layer in meta.modules() for base in type(layer).__mro__}
-    found = {
-        name: sys.modules[name]
-        for name in names
-        if name in sys.modules and not name.startswith(("torch.", "builtins"))
-    }
-    for module in list(found.values()):
-        for value in list(vars(module).values()):
-            home = getattr(value, "__module__", None) if callable(value) else None
-            if home in sys.modules and home.split(".")[0] == module.__name__.split(".")[0]:
-                found[home] = sys.modules[home]
-    found.pop("builtins", None)
-    return list(found.values())

@@ -1,0 +1,113 @@
+"""What a model's code keeps outside of its layers: global names, class attributes, containers in both."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+CONTAINERS: Final = frozenset((dict, list, OrderedDict, set))
+LARGEST: Final = 10_000  # entries of a container that is looked after: what is longer is data
+_KNOWN: Final[MutableMapping[nn.Module, tuple[list[dict[str, Any]], list[type]]]] = WeakKeyDictionary()
+
+
+def namespaces(model: nn.Module) -> list[dict[str, Any]]:
+    """Where the model's code looks up names: its modules, and where a replaced forward was made."""
+    return _outside(model)[0]
+
+
+@contextmanager
+def outside_restored(model: nn.Module) -> Iterator[None]:
+    """Undo what forward assigns to global names and to attributes of classes: caches, counters."""
+    spaces, classes = _outside(model)
+    before = [(space, dict(space)) for space in spaces]
+    attributes = [(kind, dict(vars(kind))) for kind in classes]
+    held = [(c, c.copy()) for _, names in (*before, *attributes) for c in _containers(names)]
+    try:
+        yield
+    finally:
+        for space, names in before:
+            _reset(space, names, space.__setitem__, space.__delitem__)
+        for kind, names in attributes:
+            _reset(vars(kind), names, _setter(kind), _deleter(kind))
+        for container, content in held:
+            _refill(container, content)
+
+
+def _outside(model: nn.Module) -> tuple[list[dict[str, Any]], list[type]]:
+    if model not in _KNOWN:
+        _KNOWN[model] = _spaces(model), _classes(model)
+    return _KNOWN[model]
+
+
+def _spaces(model: nn.Module) -> list[dict[str, Any]]:
+    forwards = (getattr(type(layer).forward, "__globals__", {}) for layer in model.modules())
+    spaces = [*(vars(module) for module in _user_modules(model)), *forwards]
+    own = {id(space): space for space in spaces if not str(space.get("__name__", "")).startswith("torch.")}
+    return list(own.values())
+
+
+def _user_modules(model: nn.Module) -> list[ModuleType]:
+    """The Python modules that hold the code of the model's layers, and of the functions these import."""
+    names = {base.__module__ for layer in model.modules() for base in type(layer).__mro__}
+    found = {
+        name: sys.modules[name]
+        for name in names
+        if name in sys.modules and not name.startswith(("torch.", "builtins"))
+    }
+    for module in list(found.values()):
+        for value in list(vars(module).values()):
+            home = getattr(value, "__module__", None) if callable(value) else None
+            if home in sys.modules and home.split(".")[0] == module.__name__.split(".")[0]:
+                found[home] = sys.modules[home]
+    found.pop("builtins", None)
+    return list(found.values())
+
+
+def _classes(model: nn.Module) -> list[type]:
+    kinds = dict.fromkeys(base for layer in model.modules() for base in type(layer).__mro__)
+    return [kind for kind in kinds if not kind.__module__.startswith(("torch.", "builtins"))]
+
+
+def _containers(names: dict[str, Any]) -> Iterator[Any]:
+    for name, value in names.items():
+        if type(value) in CONTAINERS and not name.startswith("__") and len(value) <= LARGEST:
+            yield value
+
+
+def _reset(now: Any, before: dict[str, Any], put: Any, remove: Any) -> None:
+    """Each name as it was; a module that was imported in the meantime stays."""
+    for name in [name for name in now if name not in before and not isinstance(now[name], ModuleType)]:
+        remove(name)
+    for name, value in before.items():
+        if name not in now or now[name] is not value:
+            put(name, value)
+
+
+def _setter(kind: type) -> Any:
+    return lambda name, value: setattr(kind, name, value)
+
+
+def _deleter(kind: type) -> Any:
+    return lambda name: delattr(kind, name)
+
+
+def _refill(container: Any, content: Any) -> None:
+    if len(container) == len(content) and _same(container, content):
+        return
+    container.clear()
+    (container.extend if isinstance(container, list) else container.update)(content)
+
+
+def _same(container: Any, content: Any) -> bool:
+    """Whether two containers hold the very same objects, in the same order."""
+    pairs = zip(container, content, strict=True)
+    if isinstance(container, dict):
+        return all(a is b and container[a] is content[b] for a, b in pairs)
+    return container == content if isinstance(container, set) else all(a is b for a, b in pairs)
