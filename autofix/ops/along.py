@@ -26,6 +26,13 @@ def along(
     return Tensor(input.shape)
 
 
+def gumbel_softmax(
+    call: Call, logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """torch.nn.functional.gumbel_softmax."""
+    return along(call, logits, dim)
+
+
 def softmax2d(call: Call, input: Tensor) -> Tensor:
     """torch.nn.Softmax2d."""
     if input.ndim not in (3, 4):
@@ -92,6 +99,12 @@ register(
     ),
 )
 register(
+    "gumbel softmax",
+    gumbel_softmax,
+    (F.gumbel_softmax,),
+    samples=("F.gumbel_softmax(x, 0.5, dim=1) @ 2,3,H,W", "F.gumbel_softmax(x, hard=True, dim=2) @ 2,3"),
+)
+register(
     "softmax2d",
     softmax2d,
     (nn.Softmax2d,),
@@ -100,8 +113,8 @@ register(
 register(
     "cumulative sum",
     along,
-    functions_and_methods("cumsum", "cumprod", "logcumsumexp"),
-    samples=("x.cumsum(2) @ 2,3,H,W", "torch.cumprod(x, dim=3) @ 2,3,H"),
+    (*functions_and_methods("cumsum", "cumprod", "logcumsumexp"), "cumsum_", "cumprod_"),
+    samples=("x.cumsum(2).cumsum_(-1) @ 2,3,H,W", "torch.cumprod(x, dim=3) @ 2,3,H"),
 )
 register(
     "cumulative maximum",

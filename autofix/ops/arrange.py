@@ -154,6 +154,16 @@ def flip(call: Call, input: Tensor, *positions: Any, dims: Any = None) -> Tensor
     return input
 
 
+_TRIANGLES = ("tril", "triu", "tril_", "triu_", "fliplr")
+
+
+def of_rows(call: Call, input: Tensor, *args: Any, least: int, **options: Any) -> Tensor:
+    """torch.tril, torch.fliplr and their like: as large as a tensor of at least so many dimensions."""
+    if input.ndim < least:
+        raise Refused(f"a tensor with {input.ndim} dimensions where {least} or more are needed")
+    return input
+
+
 def rot90(call: Call, input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """torch.rot90."""
     first, second = axes_of((dims,), input.ndim)
@@ -285,6 +295,21 @@ register(
         "x.flip(2, 3) @ 2,3,H,W",
         "torch.flip(x, (-1,)) @ 2,3,H,W",
         "torch.flip(x, dims=(1, 2)) @ 2,3,H,W",
+    ),
+)
+register(
+    "of rows",
+    of_rows,
+    {function: {"least": 2} for function in (torch.tril, torch.triu, torch.fliplr, *_TRIANGLES)}
+    | {function: {"least": 1} for function in (torch.flipud, "flipud")},
+    samples=(
+        "x.tril() @ H,W",
+        "torch.triu(x, diagonal=1) @ 2,H,W",
+        "x.tril_() @ H",
+        "torch.fliplr(x) @ 2,H",
+        "x.fliplr() @ H",
+        "torch.flipud(x) @ H,2",
+        "x.sum().flipud() @ H",
     ),
 )
 register(

@@ -98,7 +98,8 @@ _ACTIVATIONS = words(
 )
 _UNARY = words(
     """
-    abs absolute acos acosh angle arccos arcsin arctan asin asinh atan atanh bernoulli bitwise_not ceil
+    abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh
+    bernoulli bitwise_not ceil
     conj cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac i0 isfinite isinf
     isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg
     negative positive rad2deg real reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt
