@@ -273,3 +273,32 @@ def test_two_operands_of_one_join_are_aligned_where_it_stands(
     assert main(["repair", "joins.py:Net", "--min-input", "5", "--input-shape", "1,3,H,W"]) == 0
     written = (tmp_path / "joins.autofix.py").read_text()
     assert "torch.cat([match_size(x, skip), match_size(y, skip), skip], 1)" in written
+
+
+ALIASED = """
+import torch as th
+from torch import nn
+from torch.nn import functional as nnf
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 2, 2), nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x):
+        y = self.up(self.down(x))
+        x = th.cat([y, x], dim=1)
+        return nnf.max_pool2d(th.add(self.up(self.down(x[:, :3])), x[:, 3:]), 6)
+"""
+
+
+def test_a_module_by_another_name_is_no_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "aliased.py").write_text(ALIASED)
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", "aliased.py:Net", "--min-input", "5", "--input-shape", "1,3,H,W"]
+    assert main([*command, "--strategy", "preserve"]) == 0
+    written = (tmp_path / "aliased.autofix.py").read_text()
+    assert "th.cat([match_size(y, x), x], dim=1)" in written
+    assert "match_size(th" not in written
+    assert "pad_to_fit(th.add(match_size(self.up(self.down(x[:, :3])), x[:, 3:]), x[:, 3:]), 6, 6)" in written

@@ -68,7 +68,7 @@ def _call(source: SourceFile, insert: Insert, at: Location, module: str | None) 
 
 def _tensor(source: SourceFile, insert: Insert, at: Location, module: str | None) -> ast.expr:
     """The tensor that the guarded call works on: its first argument, or what its method is called on."""
-    return operands(_call(source, insert, at, module))[0]
+    return operands(source, _call(source, insert, at, module))[0]
 
 
 @dataclass(frozen=True)

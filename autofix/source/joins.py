@@ -8,14 +8,14 @@ from autofix.fault import Location
 from autofix.source.forward_file import ForwardFile
 from autofix.source.helpers import free_name, match_all_helper, match_helper
 from autofix.source.locate import Join, join
-from autofix.source.text import SourceError, Splice
+from autofix.source.text import SourceError, SourceFile, Splice
 from autofix.source.wanted import Insert
 
 
 def align(file: ForwardFile, insert: Insert, at: Location, axes: int) -> None:
     operand, like = int(getattr(insert, "operand", 1)), int(getattr(insert, "like", 0))
     node = join(file.source, at, insert.site)
-    joined = _joined(node)
+    joined = _joined(file.source, node)
     match = file.helper(match_helper, axes, "match_size")
     if not isinstance(joined, list):
         _align_list(file, joined, match, operand, like)
@@ -33,13 +33,13 @@ def align(file: ForwardFile, insert: Insert, at: Location, axes: int) -> None:
         _align_with_name(file, moved, model, match, before=like < operand)
 
 
-def _joined(node: Join) -> list[ast.expr] | ast.expr:
+def _joined(source: SourceFile, node: Join) -> list[ast.expr] | ast.expr:
     """The operands one by one, or the expression for all of them where they are not written out."""
     if isinstance(node, ast.BinOp):
         return [node.left, node.right]
     if isinstance(node, ast.AugAssign):
         return [node.target, node.value]
-    given = operands(node)
+    given = operands(source, node)
     first = given[0]
     if isinstance(first, ast.List | ast.Tuple):
         written_out = not any(isinstance(item, ast.Starred) for item in first.elts)
@@ -97,17 +97,17 @@ def _align_target(file: ForwardFile, node: ast.AugAssign, match: str) -> None:
     file.first = file.first or node
 
 
-def operands(call: ast.Call) -> list[ast.expr]:
+def operands(source: SourceFile, call: ast.Call) -> list[ast.expr]:
     """The tensors a call gets, a method's own tensor first; modules and functions have no own."""
     named = [keyword.value for keyword in call.keywords if keyword.arg in ("input", "tensors", "other")]
-    if isinstance(call.func, ast.Attribute) and _is_method(call.func):
+    if isinstance(call.func, ast.Attribute) and _is_method(source, call.func):
         return [call.func.value, *call.args, *named]
     return [*call.args, *named]
 
 
-def _is_method(function: ast.Attribute) -> bool:
+def _is_method(source: SourceFile, function: ast.Attribute) -> bool:
     """Whether `x.view` is a method of a tensor, and not torch.view, F.view or self.pool."""
     root: ast.expr = function
     while isinstance(root, ast.Attribute):
         root = root.value
-    return not (isinstance(root, ast.Name) and root.id in ("torch", "F", "nn", "self", "functional"))
+    return not (isinstance(root, ast.Name) and root.id in {"self", *source.imported})

@@ -57,6 +57,13 @@ class SourceFile:
         return text.encode(self.encoding)
 
     @cached_property
+    def imported(self) -> frozenset[str]:
+        """The names that imports bind: modules, classes and functions, and no tensors."""
+        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.Import | ast.ImportFrom))
+        names = ((alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names)
+        return frozenset(names)
+
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.text, self.path)
 
