@@ -302,3 +302,43 @@ def test_a_module_by_another_name_is_no_tensor(tmp_path: Path, monkeypatch: pyte
     assert "th.cat([match_size(y, x), x], dim=1)" in written
     assert "match_size(th" not in written
     assert "pad_to_fit(th.add(match_size(self.up(self.down(x[:, :3])), x[:, 3:]), x[:, 3:]), 6, 6)" in written
+
+
+RECURSIVE = """
+from torch import nn
+
+
+class Hourglass(nn.Module):
+    def __init__(self, depth=3):
+        super().__init__()
+        self.skip = nn.Conv2d(3, 3, 3, padding=1)
+        self.down = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 3, 1))
+        self.inner = Hourglass(depth - 1) if depth > 1 else nn.Identity()
+        self.up = nn.Upsample(scale_factor=2)
+
+    def forward(self, x):
+        return self.skip(x) + self.up(self.inner(self.down(x)))
+"""
+
+
+def test_the_input_is_padded_once_where_a_network_holds_its_own_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hourglass.py").write_text(RECURSIVE)
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", "hourglass.py:Hourglass", "--min-input", "8", "--input-shape", "1,3,H,W"]
+    assert main(command) == 0
+    check = (
+        "import runpy, torch, hourglass\n"
+        "torch.manual_seed(0)\n"
+        "plain = hourglass.Hourglass().eval()\n"
+        "net = runpy.run_path('hourglass.autofix.py')['build']().eval()\n"
+        "net.load_state_dict(plain.state_dict())\n"
+        "for n in (8, 16, 24):\n"
+        "    x = torch.randn(1, 3, n, 24)\n"
+        "    assert torch.equal(net(x), plain(x)), n\n"
+        "assert all(net(torch.zeros(1, 3, n, n + 2)).shape[2:] == (n, n + 2) for n in (8, 9, 10, 11, 15))\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", check], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."}
+    )

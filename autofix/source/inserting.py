@@ -171,6 +171,10 @@ def _round(plan: InsertPlan, layers: Layers, rounding: Rounding) -> None:
     if not rounding.axes:
         raise SourceError("of which multiple is not known")
     code = type(layers.model).forward.__code__
+    inner = (type(layer) for layer in layers.model.modules() if layer is not layers.model)
+    if any(getattr(kind.forward, "__code__", None) is code for kind in inner):
+        name = type(layers.model).__name__
+        raise SourceError(f"{name} holds layers of its own class, which would pad their inputs as well")
     if layers.tracer.is_user(code.co_filename):
         insert_round(plan.file(layers.tracer.read(code.co_filename)), rounding, code)
         return
