@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from autofix.analyse import Analysis, Mode, Piece, smallest
+from autofix.arguments import row_of
 from autofix.fault import Code
 from autofix.fidelity import follows
 from autofix.meta import raised
@@ -53,11 +54,14 @@ def _difference_in(mode: Mode, inputs: InputShapes) -> str | None:
 
 
 def _refuses_values(mode: Mode, piece: Piece, point: Mapping[int, int]) -> bool:
-    """Whether something is refused that the meta device, without values, may let pass: an index, a limit."""
-    required = mode.required(piece, silent=False)
-    return any(
-        r.code in (Code.EMPTY, Code.INDEX, Code.LIMIT) and not bool(r.condition.at(point)) for r in required
-    )
+    """Whether something is refused that the meta device may let pass: an index, a limit, what has no value.
+
+    Of a transposed convolution it takes any channels.
+    """
+    failing = [r for r in mode.required(piece, silent=False) if not bool(r.condition.at(point))]
+    names = {r.site: row_of(piece.program.sites[r.site]) for r in failing if r.code is Code.CHANNELS}
+    transposed = any(row is not None and row[0].name == "transposed convolution" for row in names.values())
+    return transposed or any(r.code in (Code.EMPTY, Code.INDEX, Code.LIMIT) for r in failing)
 
 
 def any_working(mode: Mode, inputs: InputShapes) -> dict[int, int] | None:

@@ -14,6 +14,7 @@ from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
 from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Site
+from autofix.ratio import Ratio
 
 if TYPE_CHECKING:
     from autofix.interpret import Interpreter
@@ -79,12 +80,17 @@ def _inserted(
 
 
 def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    known = len(run.requirements)
     try:
-        return op.rule(run, *args, **kwargs)
+        value = op.rule(run, *args, **kwargs)
     except (Refused, Unmodelled, Stopped):
         raise
     except Exception as error:
         raise Unmodelled(f"{op.name} is not described for these arguments ({error})") from error
+    if isinstance(value, Tensor) and any(isinstance(dim, float | Ratio) for dim in value.shape):
+        del run.requirements[known:]
+        raise Refused("a size that is a float: divide with // where a size is meant")
+    return value
 
 
 def _overridden(

@@ -35,6 +35,7 @@ from autofix.insertion import Insertion
 from autofix.ops.base import Refused, Stopped, Unmodelled
 from autofix.ops.whole import quotient
 from autofix.program import Gaps, Program, Site
+from autofix.ratio import Ratio
 from autofix.region import region
 from autofix.size import Dim, Size
 
@@ -137,6 +138,8 @@ class Interpreter:
     ) -> None:
         if train and not self.site.trains:
             return
+        if _fractional(condition):
+            raise Refused("a size that is a float: divide with // where a size is meant")
         condition = self._where_called(condition)
         self.state(condition, code, what, needs=needs, gets=gets, silent=silent, train=train)
 
@@ -277,6 +280,12 @@ class Interpreter:
     def meaning(self) -> Meaning:
         known = tuple(self.values), tuple(self.requirements), tuple(self.conditions)
         return Meaning(*known, self.unmodelled, tuple(self.asked))
+
+
+def _fractional(condition: Condition) -> bool:
+    """Whether it compares something that torch takes for no size."""
+    sides = isinstance(condition.left, float | Ratio) or isinstance(condition.right, float | Ratio)
+    return sides or any(map(_fractional, condition.either))
 
 
 def interpret(

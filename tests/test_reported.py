@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autofix import AutofixError, InfeasibleError, UsageError, check_model, fix_model
+from autofix.fault import Code
 from autofix.handlers import catches
 from autofix.size import BATCH, at
 
@@ -656,3 +657,67 @@ def test_what_is_written_in_place_depends_on_what_is_written() -> None:
     fix = fix_model(Quantizes(), input_shape=IMAGE, min_input=1, strategy="preserve")
     assert fix.proved
     assert fix.model(torch.randn(2, 3, 1, 5))[1].shape == (2, 4, 1, 2)
+
+
+class WithFloats(nn.Module):
+    """Sizes divided as Python 2 did it; torch takes no float for a size."""
+
+    def __init__(self, tail: str) -> None:
+        super().__init__()
+        self.conv, self.tail = (
+            nn.Conv2d(3, 4, 3, padding=1),
+            eval(f"lambda y: {tail}", {"F": F, "torch": torch}),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "y.view(y.size(0), y.size(1) / 2, -1)",
+        "y.reshape(y.size(0), -1, y.size(2) / 2)",
+        "y[:, :1].expand(-1, y.size(1) / 2, -1, -1)",
+        "y.repeat(1, 4 / 2, 1, 1)",
+        "torch.split(y, 2.0, 1)[0]",
+        "y.narrow(2, 0, y.shape[2] / 2)",
+        "y.unfold(2, 2.0, 1)",
+        "F.max_pool2d(y, 2.0)",
+        "F.interpolate(y, size=(y.shape[2] / 2, y.shape[3] / 2))",
+        "F.adaptive_avg_pool2d(y, (y.shape[2] / 2, 1))",
+    ],
+)
+def test_a_float_is_no_size(tail: str) -> None:
+    with pytest.raises(TypeError):
+        WithFloats(tail)(torch.zeros(2, 3, 8, 8))
+    report = check_model(WithFloats(tail), input_shape=(1, 3, "H", "W"))
+    assert report.working_sizes == "none"
+    assert "a size that is a float" in str(report)
+
+
+def test_a_transposed_convolution_of_other_channels_is_a_fault() -> None:
+    """Which the meta device lets pass."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(8, 3, 2, 2))
+    report = check_model(model, input_shape=(1, 3, "H", "W"))
+    assert [fault.code for fault in report.faults] == [Code.CHANNELS]
+    assert not report.accepts(64, 64)
+
+
+class PinnedPaths(nn.Module):
+    """A path for each size, of which not all are followed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.avg_pool2d(self.conv(x), 64)
+        return y + sum(range(y.shape[2]))
+
+
+def test_what_was_not_followed_is_not_said_to_work() -> None:
+    fix = fix_model(PinnedPaths(), input_shape=(1, 3, "H", "W"), min_input=256)
+    assert not fix.proved
+    assert "nothing to repair" not in str(fix)
+    assert "not proved" in str(fix).splitlines()[0]

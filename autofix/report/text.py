@@ -184,6 +184,8 @@ def _fix_verdict(fix: Fix) -> Text:
     ]
     head = Text(f"{fix.report.model_name}: ", style=STRONG)
     asked = f"every size {fix.report.asked}".strip()
+    if not counts and not fix.before.ok:
+        return head.append(f"no fault found for sizes {fix.report.asked}, nothing is changed (not proved)")
     if not counts:
         return head.append(f"nothing to repair, {asked} works", style=GOOD)
     verb = "makes" if len(fix.edits) + len(fix.inserts) == 1 else "make"
