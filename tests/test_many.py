@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -172,30 +173,43 @@ def test_refuses_inplace():
         fix_many([BadCNN()], min_input=5, inplace=True)
 
 
+class Crowd:
+    """How many threads are in a forward, and at most were: no state of a model, so it is not put back."""
+
+    def __init__(self):
+        self.inside, self.most = 0, 0
+
+    @contextmanager
+    def entered(self):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        yield
+        self.inside -= 1
+
+
+CROWD = Crowd()
+
+
 class Crowded(nn.Module):
     """Notes how many threads run it at once."""
-
-    inside, most = 0, 0
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(1, 1, 5)
 
     def forward(self, x):
-        Crowded.inside += 1
-        Crowded.most = max(Crowded.most, Crowded.inside)
-        time.sleep(0.02)
-        Crowded.inside -= 1
+        with CROWD.entered():
+            time.sleep(0.02)
         return self.conv(x)
 
 
 def test_threads_trace_in_turn():
     fixes = [fix_model(Crowded(), min_input=3) for _ in range(4)]
-    called, Crowded.most = nn.Module.__call__, 0
+    called, CROWD.most = nn.Module.__call__, 0
     with ThreadPoolExecutor(4) as pool:
         checks = [pool.submit(check_model, Crowded()) for _ in fixes]
         graphs = list(pool.map(lambda fix: fix.graph_module, fixes))
         assert all(check.result().minimum_input == (5, 5) for check in checks)
-    assert Crowded.most == 1
+    assert CROWD.most == 1
     assert nn.Module.__call__ is called
     assert graphs[0](torch.randn(1, 1, 3, 4)).shape[2:] == (1, 2)
