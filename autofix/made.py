@@ -152,6 +152,7 @@ def _origin(model: nn.Module, constructions: Constructions) -> Origin | None:
     if found is not kind:
         return None
     given = _arguments(model, constructions)
+    assumed = given is None
     if given is None:
         if kind.__module__.startswith("torch."):  # a Sequential() of no layers is another model
             return None
@@ -160,7 +161,7 @@ def _origin(model: nn.Module, constructions: Constructions) -> Origin | None:
         except (TypeError, ValueError):
             return None
         given = (), ()
-    return Origin(kind.__module__, kind.__qualname__, *given)
+    return Origin(kind.__module__, kind.__qualname__, *given, assumed=assumed)
 
 
 def _arguments(

@@ -121,7 +121,7 @@ def _verified(fix: Fix, made: Made, in_place: bool) -> SourcePatch:
         if not failures and patch.paste is not None:
             return _verified_paste(fix, inputs)
         if not failures and not verdict.ok:  # forward may read elsewhere what an edit of the source changes
-            failures = (f"the patched source does not do what the repaired model does: {verdict.message}",)
+            failures = (_difference(made, verdict),)
     except SourceError as error:
         failures = (f"this repair cannot be written as source: {error}",)
     mixed = not failures and patch.recipe is not None and bool(patch.files) and not in_place
@@ -133,6 +133,17 @@ def _verified(fix: Fix, made: Made, in_place: bool) -> SourcePatch:
     if mixed:
         return patch
     raise SaveError("; ".join(failures))
+
+
+def _difference(made: Made, verdict: PatchVerdict) -> str:
+    """Why the patched source is not the repaired model: another one, where its arguments are not known."""
+    if made.origin is not None and made.origin.assumed and "state_dict" in verdict.message:
+        name = made.origin.name
+        return (
+            f"the arguments that {name} was built with are not known, and {name}() is another model; build it"
+            " inside `with autofix.recording():` with plain numbers or strings, or repair it by its TARGET"
+        )
+    return f"the patched source does not do what the repaired model does: {verdict.message}"
 
 
 def _verified_paste(fix: Fix, inputs: list[tuple[Any, ...]]) -> SourcePatch:

@@ -342,3 +342,31 @@ def test_the_input_is_padded_once_where_a_network_holds_its_own_kind(
     subprocess.run(
         [sys.executable, "-c", check], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."}
     )
+
+
+WIDE = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, width, 2, 2), nn.ConvTranspose2d(width, 3, 2, 2)
+
+    def forward(self, x):
+        return x + self.up(self.down(x))
+"""
+
+
+def test_arguments_that_are_not_known_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wide.py").write_text(WIDE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from wide import Net
+
+    fix = autofix.fix_model(Net(width=4), input_shape=(1, 3, "H", "W"), min_input=4)
+    with pytest.raises(
+        autofix.AutofixError, match=r"arguments that Net was built with are not known.*recording"
+    ):
+        fix.save("out")
+    assert not (tmp_path / "out").exists()

@@ -19,6 +19,7 @@ class Origin:
     """How the model is made again: `from module import name`, then `name(*args, **kwargs)`.
 
     called: False where `name` is a finished model, not something to call
+    assumed: the arguments are not known, and there may have been some
     """
 
     module: str
@@ -26,6 +27,7 @@ class Origin:
     args: tuple[object, ...] = ()
     kwargs: tuple[tuple[str, object], ...] = ()
     called: bool = True
+    assumed: bool = False
 
     @classmethod
     def of(cls, loaded: Any) -> Origin:
