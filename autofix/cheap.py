@@ -227,5 +227,5 @@ _NAMES: Final = {short: signature(short).parameters.keys() for short in _SHORT.v
 
 def _dtype(kind: Any) -> Any:
     """Of a type of tensors or its name, such as x.type() gives it; there are none of the meta device."""
-    name = str(kind).rpartition(".")[2]
+    name = kind.__name__ if isinstance(kind, type) else str(kind).rpartition(".")[2]
     return kind if isinstance(kind, torch.dtype) else getattr(torch, name).dtype

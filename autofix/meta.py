@@ -20,6 +20,7 @@ from autofix.cheap import NUMBER, Cheap
 from autofix.duplicate import duplicate
 from autofix.errors import CaptureError
 from autofix.hooks import kept, rebind
+from autofix.legacy import typed_constructors
 from autofix.namespaces import outside_restored
 from autofix.program import InputShapes
 from autofix.size import BATCH
@@ -120,7 +121,7 @@ def restored(model: nn.Module, to: Attributes | None = None) -> Iterator[None]:
     before = attributes(model)
     _assign(to or [])
     try:
-        with outside_restored(model):
+        with outside_restored(model), typed_constructors():
             yield
     finally:
         _assign(before)

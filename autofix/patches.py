@@ -187,7 +187,10 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
 
 
 _NUMBERS = ("sqrt", "log", "log2", "log10")  # of a size: some number, and no size any more
-_METHODS = ("repeat", "expand", "view", "reshape", "tile", "new_zeros", "new_ones", "new_full", "new_empty")
+_METHODS = (
+    *("repeat", "expand", "view", "reshape", "tile"),
+    *("new", "new_zeros", "new_ones", "new_full", "new_empty"),
+)
 
 
 @contextmanager

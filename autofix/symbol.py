@@ -166,6 +166,11 @@ class Symbol(Recorded):
             return TYPE_NAME
         return self.tracer.create_proxy("call_method", "type", (self, dtype, *args), kwargs)
 
+    def new(self, *sizes: Any, **options: Any) -> Any:
+        """Of a shape, by its sizes one by one: the graph would give it a tuple, which is data."""
+        given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Shape | torch.Size) else sizes
+        return self.tracer.create_proxy("call_method", "new", (self, *given), options)
+
     def is_floating_point(self) -> bool:
         return not isinstance(self.value, Integers)
 

@@ -35,6 +35,16 @@ def new(call: Call, input: Tensor, *size: Any, **options: Any) -> Tensor:
     return filled(call, *size, **options)
 
 
+def new_of(call: Call, input: Tensor, *size: Any, **options: Any) -> Tensor:
+    """torch.Tensor.new: sizes one by one or as a shape; a list, and a tuple of plain numbers, is data."""
+    if not size:
+        return Tensor((0,))
+    alone = size[0] if len(size) == 1 else None
+    if isinstance(alone, list) or (isinstance(alone, tuple) and all(isinstance(n, int) for n in alone)):
+        raise Unmodelled("new() of a sequence, which may be a shape or data")
+    return filled(call, *size)
+
+
 def new_full(call: Call, input: Tensor, size: Any, fill_value: Any = None, **options: Any) -> Tensor:
     """torch.Tensor.new_full."""
     return filled(call, size)
@@ -126,6 +136,12 @@ register(
     new,
     ("new_zeros", "new_ones", "new_empty"),
     samples=("x.new_zeros(2, x.shape[1] * 2) @ 2,H", "x.new_ones((x.shape[2], 3)) @ 2,H,W"),
+)
+register(
+    "new of sizes",
+    new_of,
+    ("new",),
+    samples=("x.new(2, x.shape[1] * 2) @ 2,H", "x.new() @ 2,H"),
 )
 register("new full", new_full, ("new_full",), samples=("x.new_full((x.shape[1], 2), 1.5) @ 2,H",))
 register(
