@@ -180,7 +180,7 @@ _CONSTRUCTORS: tuple[Callable[..., Any], ...] = (
     *(torch.rand, torch.randn, torch.full, torch.linspace, torch.arange, torch.eye, torch.randint),
     *(torch.reshape, torch.narrow, torch.select, torch.split, torch.chunk, torch.tile, torch.roll),
     *(torch.broadcast_to, torch.unflatten, torch.repeat_interleave, torch.constant_pad_nd),
-    *(torch.cat, torch.concat, torch.stack),
+    *(torch.cat, torch.concat, torch.stack, F.affine_grid),
     *(torch.conv1d, torch.conv2d, torch.conv3d),  # with as many groups as images
     *(torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d),
 )

@@ -721,3 +721,23 @@ def test_what_was_not_followed_is_not_said_to_work() -> None:
     assert not fix.proved
     assert "nothing to repair" not in str(fix)
     assert "not proved" in str(fix).splitlines()[0]
+
+
+class Straightens(nn.Module):
+    """The grid of an affine map that forward makes, over sizes as a shape or a list."""
+
+    def __init__(self, as_list: bool) -> None:
+        super().__init__()
+        self.conv, self.as_list = nn.Conv2d(3, 4, (2, 3), 2), as_list
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        sizes = list(y[:1].shape) if self.as_list else y[:1].size()
+        grid = F.affine_grid(torch.eye(2, 3)[None], sizes, align_corners=False)
+        return F.grid_sample(y, grid.repeat(y.shape[0], 1, 1, 1), align_corners=False)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_grid_of_a_constant_map(as_list: bool) -> None:
+    agrees(Straightens(as_list), IMAGE)
+    works_from(Straightens(as_list), IMAGE, 1, "preserve")
