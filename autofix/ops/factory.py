@@ -39,9 +39,9 @@ def new_of(call: Call, input: Tensor, *size: Any, **options: Any) -> Tensor:
     """torch.Tensor.new: sizes one by one or as a shape; a list, and a tuple of plain numbers, is data."""
     if not size:
         return Tensor((0,))
-    alone = size[0] if len(size) == 1 else None
-    if isinstance(alone, list) or (isinstance(alone, tuple) and all(isinstance(n, int) for n in alone)):
-        raise Unmodelled("new() of a sequence, which may be a shape or data")
+    for given in size:
+        if isinstance(given, list) or (isinstance(given, tuple) and all(isinstance(n, int) for n in given)):
+            raise Unmodelled("new() of a sequence, which may be a shape or data")
     return filled(call, *size)
 
 

@@ -184,7 +184,7 @@ def _fix_verdict(fix: Fix) -> Text:
     ]
     head = Text(f"{fix.report.model_name}: ", style=STRONG)
     asked = f"every size {fix.report.asked}".strip()
-    if not counts and not fix.before.ok:
+    if not counts and not (fix.proved or fix.report.ok):
         return head.append(f"no fault found for sizes {fix.report.asked}, nothing is changed (not proved)")
     if not counts:
         return head.append(f"nothing to repair, {asked} works", style=GOOD)
