@@ -89,6 +89,8 @@ def rounding(call: Call, value: Any, *digits: Any, function: Callable[..., Any],
             return getattr(value, name)()
         except NotExactError as reason:
             raise Unmodelled(str(reason)) from reason
+    if isinstance(value, Tensor):
+        raise Unmodelled(f"{name} of a number that has no formula: a root of sizes, or a quotient of two")
     if not is_dim(value) or digits:
         raise Unmodelled(f"{name} of {type(value).__name__}")
     return value
