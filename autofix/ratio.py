@@ -20,6 +20,8 @@ from autofix.condition import Condition, at_least, equal
 from autofix.size import Dim, ceil_divide, is_dim, larger, smaller
 
 ROUNDINGS: Final = frozenset(("floor", "ceil", "round"))
+WHOLE: Final = frozenset(("whole",))  # of h / 7 / 7, whose doubles are whole numbers where the exact ones are
+NOTHING: Final = frozenset[str]()
 LARGEST: Final = 1 << 17  # sizes up to which the doubles are compared
 
 
@@ -38,6 +40,11 @@ class Ratio:
     @property
     def dyadic(self) -> bool:
         return self.denominator & (self.denominator - 1) == 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the doubles are whole numbers, and the right ones, wherever the exact numbers are whole."""
+        return self.exact in (ROUNDINGS, WHOLE)
 
     def _sure(self, rounding: str) -> None:
         if rounding not in self.exact:
@@ -105,7 +112,9 @@ def _is_whole(value: Any) -> bool:
 def negative(value: Ratio) -> Ratio:
     """-value."""
     mirrored = {"floor": "ceil", "ceil": "floor", "round": "round"}
-    return Ratio(-value.numerator, value.denominator, frozenset(mirrored[name] for name in value.exact))
+    return Ratio(
+        -value.numerator, value.denominator, frozenset(mirrored.get(name, name) for name in value.exact)
+    )
 
 
 def multiply(left: Any, right: Any) -> Ratio:
@@ -129,7 +138,8 @@ def divide(left: Any, right: Any) -> Ratio:
         raise NotExactError("division by a size")
     if isinstance(right, int) or right.is_integer():
         sign = 1 if right > 0 else -1
-        return Ratio(a * sign, p * abs(int(right)), frozenset() if p & (p - 1) else ROUNDINGS)
+        again = WHOLE if isinstance(left, Ratio) and left.whole else NOTHING
+        return Ratio(a * sign, p * abs(int(right)), again if p & (p - 1) else ROUNDINGS)
     if not is_dim(left):
         raise NotExactError("a fraction of a size divided by a fraction")
     inverse = 1 / simplest(right)

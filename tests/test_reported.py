@@ -741,3 +741,19 @@ class Straightens(nn.Module):
 def test_a_grid_of_a_constant_map(as_list: bool) -> None:
     agrees(Straightens(as_list), IMAGE)
     works_from(Straightens(as_list), IMAGE, 1, "preserve")
+
+
+@pytest.mark.parametrize("tail", ["11 * n / (n * 1.1)", "11 * n / (n * 2.2 / 2)", "7 * n / (n * 0.7)"])
+def test_a_quotient_by_a_rounded_product_is_not_taken_for_whole(tail: str) -> None:
+    """11 * 10 / (10 * 1.1) is 9.999999999999998 in doubles."""
+    count = eval(f"lambda n: int({tail})")
+
+    class Counts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones(count(torch.cat([x] * 10, 1).shape[1]))
+
+    report = check_model(Counts(), input_shape=("B", "L"))
+    values = (
+        {report.analysis.evaluating.pieces[0].meaning.values[-1].shape} if not report.unmodelled else set()
+    )
+    assert not values

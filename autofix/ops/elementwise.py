@@ -63,7 +63,7 @@ def _whole(call: Call, name: str, dim: Any, divisor: Any) -> Any:
     if not is_dim(dim) or not isinstance(divisor, Ratio):
         found = call.quotient(dim, divisor) if _varies(dim) and _varies(divisor) else None
         return found if found is None or name == "floordiv" else Ratio(found, 1)
-    whole = call.quotient(divisor.numerator, divisor.denominator)
+    whole = call.quotient(divisor.numerator, divisor.denominator) if divisor.whole else None
     found = None if whole is None else call.quotient(dim, whole)
     return None if found is None else Ratio(found, 1)
 

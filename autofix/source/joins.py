@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Final
 
 from autofix.fault import Location
 from autofix.source.forward_file import ForwardFile
@@ -10,6 +11,8 @@ from autofix.source.helpers import free_name, match_all_helper, match_helper
 from autofix.source.locate import Join, join
 from autofix.source.text import SourceError, SourceFile, Splice
 from autofix.source.wanted import Insert
+
+_NO_TENSORS: Final = frozenset(("self", "torch", "F", "nn", "functional"))  # a star may import them too
 
 
 def align(file: ForwardFile, insert: Insert, at: Location, axes: int) -> None:
@@ -110,4 +113,4 @@ def _is_method(source: SourceFile, function: ast.Attribute) -> bool:
     root: ast.expr = function
     while isinstance(root, ast.Attribute):
         root = root.value
-    return not (isinstance(root, ast.Name) and root.id in {"self", *source.imported})
+    return not (isinstance(root, ast.Name) and root.id in _NO_TENSORS | source.imported)
