@@ -21,7 +21,6 @@ from autofix.frames import caller, is_tracing
 from autofix.handlers import catches, protected
 from autofix.hooks import hooked
 from autofix.layout import laid_out
-from autofix.legacy import Typed
 from autofix.meta import restored, undisturbed
 from autofix.program import InputShapes, Place, Program, Site, read_graph
 
@@ -104,8 +103,8 @@ class Tracer(fx.Tracer):
         if isinstance(a, torch.device) and a == self._home[1]:
             parameter = self.create_proxy("get_attr", self._home[0], (), {})
             return self.create_proxy("call_function", getattr, (parameter, "device"), {}).node
-        if isinstance(a, Typed):
-            return super().create_arg(a.dtype)
+        if isinstance(a, type) and isinstance(kind := getattr(a, "dtype", None), torch.dtype):
+            return super().create_arg(kind)  # torch.FloatTensor, of which fx has no text
         return super().create_arg(a.item() if isinstance(a, np.generic) else a)
 
     @cached_property

@@ -11,7 +11,7 @@ import torch
 from autofix.arguments import UNKNOWN, contains_unknown, references, resolve, resolved, row_of
 from autofix.changes import Key
 from autofix.insertion import Adaptive, CropBack, Insertion, RoundUp
-from autofix.ops.base import Op, Refused, Stopped, Tensor, Unmodelled
+from autofix.ops.base import NO_SIZE, Op, Refused, Stopped, Tensor, Unmodelled
 from autofix.ops.index import Integers
 from autofix.program import Site
 from autofix.ratio import Ratio
@@ -80,7 +80,6 @@ def _inserted(
 
 
 def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    known = len(run.requirements)
     try:
         value = op.rule(run, *args, **kwargs)
     except (Refused, Unmodelled, Stopped):
@@ -88,8 +87,7 @@ def _apply(op: Op, run: Interpreter, args: tuple[Any, ...], kwargs: dict[str, An
     except Exception as error:
         raise Unmodelled(f"{op.name} is not described for these arguments ({error})") from error
     if isinstance(value, Tensor) and any(isinstance(dim, float | Ratio) for dim in value.shape):
-        del run.requirements[known:]
-        raise Refused("a size that is a float: divide with // where a size is meant")
+        raise Refused(NO_SIZE)
     return value
 
 

@@ -32,7 +32,7 @@ from autofix.evaluate import evaluate
 from autofix.fault import Code
 from autofix.handlers import protected
 from autofix.insertion import Insertion
-from autofix.ops.base import Refused, Stopped, Unmodelled
+from autofix.ops.base import NO_SIZE, Refused, Stopped, Unmodelled
 from autofix.ops.whole import quotient
 from autofix.program import Gaps, Program, Site
 from autofix.ratio import Ratio
@@ -139,7 +139,7 @@ class Interpreter:
         if train and not self.site.trains:
             return
         if _fractional(condition):
-            raise Refused("a size that is a float: divide with // where a size is meant")
+            raise Refused(NO_SIZE)
         condition = self._where_called(condition)
         self.state(condition, code, what, needs=needs, gets=gets, silent=silent, train=train)
 

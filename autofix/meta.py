@@ -95,7 +95,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     state, python_state = torch.get_rng_state(), random.getstate()
     try:
         arrays = patch.object(torch, "from_numpy", _array)  # which asks no mode where to be
-        with restored(model), torch.device("meta"), torch.no_grad(), Cheap(), arrays:
+        with restored(model), torch.device("meta"), torch.no_grad(), Cheap(), arrays, typed_constructors():
             yield
     finally:
         torch.set_rng_state(state)
@@ -121,7 +121,7 @@ def restored(model: nn.Module, to: Attributes | None = None) -> Iterator[None]:
     before = attributes(model)
     _assign(to or [])
     try:
-        with outside_restored(model), typed_constructors():
+        with outside_restored(model):
             yield
     finally:
         _assign(before)

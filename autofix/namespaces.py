@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -35,7 +36,7 @@ def outside_restored(model: nn.Module) -> Iterator[None]:
         for space, names in before:
             _reset(space, names, space.__setitem__, space.__delitem__)
         for kind, names in attributes:
-            _reset(vars(kind), names, _setter(kind), _deleter(kind))
+            _reset(vars(kind), names, partial(setattr, kind), partial(delattr, kind))
         for container, content in held:
             _refill(container, content)
 
@@ -88,14 +89,6 @@ def _reset(now: Any, before: dict[str, Any], put: Any, remove: Any) -> None:
     for name, value in before.items():
         if name not in now or now[name] is not value:
             put(name, value)
-
-
-def _setter(kind: type) -> Any:
-    return lambda name, value: setattr(kind, name, value)
-
-
-def _deleter(kind: type) -> Any:
-    return lambda name: delattr(kind, name)
 
 
 def _refill(container: Any, content: Any) -> None:

@@ -19,6 +19,7 @@ from torch.autograd import Variable
 from torch.fx import _symbolic_trace
 
 from autofix import ops
+from autofix.legacy import typed_constructors
 from autofix.namespaces import namespaces
 from autofix.symbol import Shape
 
@@ -221,6 +222,7 @@ def python_on_symbols(meta: nn.Module) -> Iterator[None]:
                 patch.object(math, name, safe.setdefault(getattr(math, name), _recorded(getattr(math, name))))
             )
         stack.enter_context(tensors_for_variables(meta))
+        stack.enter_context(typed_constructors())
         for known in namespaces(meta):
             imported = {n: own for n, v in known.items() if (own := _in_its_place(v, safe)) is not None}
             stack.enter_context(

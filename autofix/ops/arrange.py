@@ -154,7 +154,7 @@ def flip(call: Call, input: Tensor, *positions: Any, dims: Any = None) -> Tensor
     return input
 
 
-_TRIANGLES = ("tril", "triu", "tril_", "triu_", "fliplr")
+_OF_TWO = ("tril", "triu", "tril_", "triu_", "fliplr")
 
 
 def of_rows(call: Call, input: Tensor, *args: Any, least: int, **options: Any) -> Tensor:
@@ -300,7 +300,7 @@ register(
 register(
     "of rows",
     of_rows,
-    {function: {"least": 2} for function in (torch.tril, torch.triu, torch.fliplr, *_TRIANGLES)}
+    {function: {"least": 2} for function in (torch.tril, torch.triu, torch.fliplr, *_OF_TWO)}
     | {function: {"least": 1} for function in (torch.flipud, "flipud")},
     samples=(
         "x.tril() @ H,W",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Signature, signature
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from torch import nn
@@ -34,6 +34,9 @@ class Tensor:
     @property
     def ndim(self) -> int:
         return len(self.shape)
+
+
+NO_SIZE: Final = "a size that is a float: divide with // where a size is meant"
 
 
 class Call(Protocol):
