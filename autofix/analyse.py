@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -12,7 +12,7 @@ import numpy as np
 
 from autofix import curve as curves
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box, any_of, equal, indicator
+from autofix.condition import Box, Condition, any_of, equal, indicator
 from autofix.fault import Code
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
@@ -34,7 +34,7 @@ class Piece:
 
     @cached_property
     def domain(self) -> Region:
-        return region((*self.program.conditions, *self.meaning.conditions))
+        return region(self.meaning.conditions)
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,17 @@ class Analysis:
         )
 
     @property
+    def paths_stay(self) -> bool:
+        """Whether no edit changes the path that a size takes: its forks ask nothing that an edit changes."""
+        pieces = [piece for mode in self.modes for piece in mode.pieces]
+        return all(
+            piece.program.told is not None
+            and not piece.program.asked
+            and {told.site for told in piece.program.told} >= set(piece.meaning.asked)
+            for piece in pieces
+        )
+
+    @property
     def unmodelled(self) -> tuple[str, ...]:
         """Sites without a rule, each with the reason."""
         found: dict[str, None] = {}
@@ -218,8 +229,27 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
     missing = ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
     found = smallest(missing, grid.ranges)
     if found is None:
-        return None if grid.exact else {}
+        return None if grid.exact or both_ways([piece.meaning.conditions for piece in mode.pieces]) else {}
     return dict(zip(order, found, strict=True))
+
+
+def both_ways(paths: Sequence[tuple[Condition, ...]], depth: int = 0) -> bool:
+    """Whether both sides of each fork are among the paths, or there are no sizes on one of them."""
+    if not paths or any(len(path) == depth for path in paths):
+        return bool(paths)
+    fork = paths[0][depth]
+    for side in (fork, ~fork):
+        taken = [path for path in paths if path[depth] == side]
+        if not both_ways(taken, depth + 1) and not nowhere((*paths[0][:depth], side)):
+            return False
+    return True
+
+
+def nowhere(conditions: Iterable[Condition]) -> bool:
+    """Whether what they ask along one axis holds at no size."""
+    together = region(conditions)
+    holds = (curves.scale(curve, -1, 1) for _, curve in together.single)
+    return together.empty or any(curve.smallest(1, None) is None for curve in holds)
 
 
 def smallest(inside: Any, ranges: Sequence[Any]) -> tuple[int, ...] | None:

@@ -87,7 +87,7 @@ def _conditions(analysis: Analysis, mode: Mode) -> list[tuple[Piece, str]]:
 
 
 def _joined(piece: Piece) -> str:
-    parts = [_text(c) for c in dict.fromkeys((*piece.program.conditions, *piece.meaning.conditions))]
+    parts = [_text(c) for c in dict.fromkeys(piece.meaning.conditions)]
     return " and ".join(f"({part})" for part in parts) or "True"
 
 

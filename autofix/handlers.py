@@ -53,11 +53,13 @@ def protected() -> bool:
 
 @lru_cache(maxsize=256)
 def _protected_parts(code: CodeType) -> tuple[tuple[int, int], ...]:
-    """The instructions of code with an `except` clause that have some handler."""
+    """The instructions of code with an `except` clause that have some handler: other entries only tidy up."""
     if not _handles(code):
         return ()
     bytecode: Any = dis.Bytecode(code)
-    return tuple((entry.start, entry.end) for entry in bytecode.exception_entries)
+    handlers = {i.offset for i in bytecode if i.opname == "PUSH_EXC_INFO"}
+    entries = bytecode.exception_entries
+    return tuple((entry.start, entry.end) for entry in entries if entry.target in handlers)
 
 
 @lru_cache(maxsize=256)

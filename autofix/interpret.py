@@ -167,9 +167,9 @@ class Interpreter:
         return self.site.trains
 
     def decide(self, condition: Condition) -> bool:
-        if decide(condition, self.box).holds:
+        if condition in self.conditions or decide(condition, self.box).holds:
             return True
-        if condition.axes and not decide(~condition, self.box).holds:
+        if condition.axes and ~condition not in self.conditions and not decide(~condition, self.box).holds:
             holds = bool(condition.at(self.point))
             self.follow(condition if holds else ~condition)
             return holds

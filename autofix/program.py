@@ -146,7 +146,7 @@ class Program:
 
     asked: the model's own code took one of two ways, by a size that an edit may change
     chosen: where in the model's code a tensor is one of two -> the site of the condition
-    told: all that Python asked of sizes; None where it was told more than truths
+    told: all that Python asked of sizes; None where it was told more than truths, or errors that it caught
     """
 
     sites: tuple[Site, ...]
@@ -154,10 +154,9 @@ class Program:
     root: nn.Module
     inputs: InputShapes
     rung: str = "torch.fx"
-    conditions: tuple[Any, ...] = ()
     asked: bool = False
     chosen: Mapping[str, int] = field(default_factory=dict)
-    told: tuple[Told, ...] | None = None
+    told: tuple[Told, ...] | None = ()
 
     def label(self, index: int) -> str:
         return self.sites[index].name

@@ -75,7 +75,10 @@ class Patchwork:
         return inside
 
     def covers(self, box: Box) -> Decision:
-        """Is every point of the box inside? Looked at over one period of all axes, after which all repeat."""
+        """Is every point of the box inside? Looked at over one period of all axes, after which all repeat.
+
+        Where they do not, the domains are taken to cover the box, and each region must do so by itself.
+        """
         flat = [one for part in self.parts for one in part]
         order = sorted(
             {axis for one in flat for axis, _ in one.single}
@@ -90,7 +93,8 @@ class Patchwork:
             return Decision(
                 False, tuple((axis, int(r[i])) for axis, r, i in zip(order, grid.ranges, best, strict=True))
             )
-        return Decision(True if grid.exact else None)
+        alone = grid.exact or all(inside.covers(box).holds for _, inside in self.parts)
+        return Decision(True if alone else None)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from autofix.size import Joint, Size
 
 def replayed(piece: Piece, interpreter: Interpreter, point: Mapping[int, int]) -> Piece | None:
     """The path with the interpreter's changes, at the sizes at which Python still takes it."""
-    if piece.program.told is None or matters(piece.program):
+    if piece.program.told is None or interpreter.raises or matters(piece.program):
         return None
     asked: dict[int, list[Told]] = defaultdict(list)
     for told in piece.program.told:

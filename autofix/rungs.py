@@ -16,7 +16,7 @@ from autofix.condition import NEVER, Box, Condition
 from autofix.errors import CaptureError
 from autofix.fault import Code
 from autofix.handlers import catches
-from autofix.interpret import Interpreter, Meaning, Requirement
+from autofix.interpret import Interpreter, Meaning, Requirement, TorchRaises
 from autofix.layout import Layouts, apart, matters, with_others
 from autofix.meta import raised, undisturbed
 from autofix.ops.base import Tensor
@@ -166,7 +166,8 @@ class Followed:
             site, why = next(iter(interpreter.unmodelled.items()))
             unknown = f"{interpreter.sites[site].name}: {why}, and what comes of it is asked for its shape"
             raise CaptureError(f"{type(self.meta).__name__} cannot be traced: {unknown}") from error
-        if reason is None or (failing is None and type(reason) is not type(error)):
+        same = type(reason) is type(error) or isinstance(error, TorchRaises)
+        if reason is None or (failing is None and not same):
             raise CaptureError(
                 f"{type(self.meta).__name__} cannot be traced: {type(error).__name__}: {error}"
             ) from error
@@ -203,9 +204,8 @@ def _fails(requirement: Requirement, interpreter: Interpreter, point: Mapping[in
 
 def refused(interpreter: Interpreter, meta: nn.Module, inputs: InputShapes, reason: str) -> Piece:
     """A path on which the model's own Python raises."""
-    program = Program(
-        tuple(interpreter.sites), fx.Graph(), meta, inputs, "sizes followed through the model's Python"
-    )
+    rung = "sizes followed through the model's Python"
+    program = Program(tuple(interpreter.sites), fx.Graph(), meta, inputs, rung, told=None)
     never = Requirement(
         NEVER, Code.ASSERTION, f"the model raises {reason}", max(0, len(interpreter.values) - 1)
     )

@@ -74,6 +74,7 @@ class SymbolicTracer(Tracer):
         try:
             self.values[node] = self.interpreter.step(site)
         except TorchRaises:  # the model may catch it, and the call is no part of what it computes
+            self.told = None
             self.graph.erase_node(node)
             self.interpreter.sites.pop()
             self.sites.pop()
@@ -259,6 +260,6 @@ def symbolic_program(
             break
     rung = "sizes followed through the model's Python"
     chosen = {place: tracer.index[node] for place, node in tracer.chosen.items()}
-    told = None if tracer.told is None or tracer.interpreter.raises else tuple(tracer.told)
+    told = None if tracer.told is None else tuple(tracer.told)
     sites = tuple(tracer.sites)
-    return Program(sites, graph, meta, inputs, rung, (), tracer.asked, chosen, told), tracer
+    return Program(sites, graph, meta, inputs, rung, tracer.asked, chosen, told), tracer

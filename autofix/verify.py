@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from autofix.agreement import any_working
-from autofix.analyse import Analysis, Mode, Piece
-from autofix.certificate import Axis, Certificate, NotProved, Span, check
+from autofix.analyse import Analysis, Mode
+from autofix.certificate import Axis, Certificate, Span, check
 from autofix.changes import Changes
 from autofix.condition import Box, Condition, indicator
 from autofix.meta import meta_inputs, restored, type_of, undisturbed
 from autofix.ops.base import Tensor
+from autofix.poly import NotProved
 from autofix.program import InputShapes, Program
 from autofix.progress import phase
 from autofix.size import BATCH, Size
@@ -57,8 +58,6 @@ class Verdict:
 
 def certify(analysis: Analysis, box: Box, changes: Changes) -> tuple[tuple[Certificate, ...], str]:
     """A certificate for each mode, or why there is none."""
-    if any(len(mode.pieces) != 1 for mode in analysis.modes):
-        return (), "the model takes different paths at different sizes"
     try:
         if _one_proof(analysis, box):
             both = _certificate(analysis.training, box, changes, batch=1)
@@ -73,16 +72,21 @@ def certify(analysis: Analysis, box: Box, changes: Changes) -> tuple[tuple[Certi
 
 def _one_proof(analysis: Analysis, box: Box) -> bool:
     """Whether train mode, which requires all that eval does and more, should hold with a batch of 1 too."""
-    same = analysis.training.pieces[0].program is analysis.evaluating.pieces[0].program
-    return same and bool(analysis.training.accepted.covers({**box, BATCH: (1, None)}).holds)
+    evaluating, training = ({id(piece.program) for piece in mode.pieces} for mode in analysis.modes)
+    return evaluating == training and bool(analysis.training.accepted.covers({**box, BATCH: (1, None)}).holds)
+
+
+def _programs(mode: Mode) -> list[Program]:
+    """The paths of a mode, each once."""
+    return list({id(piece.program): piece.program for piece in mode.pieces}.values())
 
 
 def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certificate:
-    piece = mode.pieces[0]
-    axes = {axis: _cut(mode, piece, axis, bounds) for axis, bounds in box.items()}
+    programs = _programs(mode)
+    axes = {axis: _cut(mode, axis, bounds) for axis, bounds in box.items()}
     axes[BATCH] = Axis(batch, 0, 1)
     for _ in range(MOST_TRIES):
-        count = math.prod(a.head + a.period for a in axes.values())
+        count = math.prod(a.head + a.period for a in axes.values()) * len(programs)
         if count > MANY_CASES:
             try:
                 return _by_intervals(mode, box, changes, batch)
@@ -91,7 +95,7 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
                     raise
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         try:
-            return _checked(certificate, piece.program, changes)
+            return _checked(certificate, programs, changes)
         except NotProved as reason:
             if not reason.divisor:
                 raise
@@ -99,8 +103,8 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
     raise NotProved("no period makes every division exact")
 
 
-def _checked(certificate: Certificate, program: Program, changes: Changes) -> Certificate:
-    return replace(certificate, requirements=check(certificate, program, changes))
+def _checked(certificate: Certificate, programs: Sequence[Program], changes: Changes) -> Certificate:
+    return replace(certificate, requirements=check(certificate, programs, changes))
 
 
 def _by_intervals(mode: Mode, box: Box, changes: Changes, batch: int) -> Certificate:
@@ -108,7 +112,7 @@ def _by_intervals(mode: Mode, box: Box, changes: Changes, batch: int) -> Certifi
     axes = {**{axis: Span(*bounds) for axis, bounds in box.items()}, BATCH: Span(batch, None)}
     try:
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
-        return _checked(certificate, mode.pieces[0].program, changes)
+        return _checked(certificate, _programs(mode), changes)
     except NotProved as reason:
         raise NotProved(f"the sizes repeat only after too many cases, and as intervals: {reason}") from None
 
@@ -124,10 +128,11 @@ def _longer(cut: Axis, axis: int, divisor: int) -> Axis:
     )
 
 
-def _cut(mode: Mode, piece: Piece, axis: int, bounds: tuple[int, int | None]) -> Axis:
+def _cut(mode: Mode, axis: int, bounds: tuple[int, int | None]) -> Axis:
     """The head and period that every size of the program has in common along an axis."""
     settled, period = 0, 1
-    curves = {size.curve for value in piece.meaning.values for size in _sizes(value) if size.axis == axis}
+    values = (value for piece in mode.pieces for value in (*piece.meaning.values, *piece.meaning.conditions))
+    curves = {size.curve for value in values for size in _sizes(value) if size.axis == axis}
     curves |= {curve for at_axis, curve in mode.accepted.single if at_axis == axis}
     for curve in curves:
         settled, period = max(settled, curve.settled), math.lcm(period, curve.period)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from autofix import fix_model
-from autofix.certificate import Axis, NotProved, Span, check
+from autofix.certificate import Axis, Span, check
 from autofix.interval import Interval
+from autofix.poly import NotProved
 from autofix.size import BATCH, larger
 
 ends = st.integers(-9, 9)
@@ -61,10 +62,10 @@ def test_a_chain_of_any_period_is_proved() -> None:
     assert len(fix.edits) == 35  # 64, 31, 15, 7, 3, 1: five fit, and each of the others has to be padded
     certificate = fix.verdict.certificates[0]
     program, changes = fix.report.analysis.evaluating.pieces[0].program, fix.report.analysis.changes
-    assert check(certificate, program, changes) == certificate.requirements > 0
+    assert check(certificate, [program], changes) == certificate.requirements > 0
     from dataclasses import replace
 
     for cut in (Span(62, None), Span(0, None), Span(70, 64), Axis(64, 1, 0)):
         claims = tuple((axis, old if axis == BATCH else cut) for axis, old in certificate.axes)
         with pytest.raises(NotProved):
-            check(replace(certificate, axes=claims), program, changes)
+            check(replace(certificate, axes=claims), [program], changes)

@@ -304,6 +304,32 @@ def test_a_module_by_another_name_is_no_tensor(tmp_path: Path, monkeypatch: pyte
     assert "pad_to_fit(th.add(match_size(self.up(self.down(x[:, :3])), x[:, 3:]), x[:, 3:]), 6, 6)" in written
 
 
+TERNARY = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(this):
+        super().__init__()
+        this.down, this.last = nn.Conv2d(3, 4, 3, 2), nn.Conv2d(4, 4, 5)
+
+    def forward(this, x):
+        height, width = x.shape[2:]
+        x = this.down(x)
+        return this.last(x) if height == width else 2 * this.last(x) + 1
+"""
+
+
+def test_both_sides_of_an_if_expression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One layer in one line, called on one side or the other; and `self` by another name is no tensor."""
+    (tmp_path / "ternary.py").write_text(TERNARY)
+    monkeypatch.chdir(tmp_path)
+    assert main(["repair", "ternary.py:Net", "--min-input", "5", "--strategy", "preserve"]) == 0
+    written = (tmp_path / "ternary.autofix.py").read_text()
+    calls = "this.last(pad_to_fit(x, 5, 5)) if height == width else 2 * this.last(pad_to_fit(x, 5, 5)) + 1"
+    assert f"        return {calls}\n" in written
+
+
 RECURSIVE = """
 from torch import nn
 

@@ -68,13 +68,13 @@ def search(question: Question, original: Analysis) -> Found | NotFound:
     """The optimum over the question's groups, tier by tier."""
     samples = list(_corner(original, question.box))
     # on another path, which an edit may open, a cheaper setting could do
-    optimal, blocked = original.one_path, list[Setting]()
+    optimal, blocked = original.paths_stay, list[Setting]()
     for rounds in range(1, MOST_ROUNDS):
         equals, proved = _optima(question, samples, (*question.excluded, *blocked))
         optimal = optimal and proved
         if not equals:
             why = "no setting works at all of these sizes" if proved else "the time limit was reached"
-            return NotFound(tuple(samples), proved and not blocked and original.one_path, why)
+            return NotFound(tuple(samples), proved and not blocked and original.paths_stay, why)
         answer = _cheapest(equals, question)
         analysis = question.analyse(answer)
         failing = first_failure(analysis, question.box)

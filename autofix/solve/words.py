@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from autofix.analyse import Analysis
 from autofix.change import Edit, Insert
@@ -50,7 +50,7 @@ def _edits(request: Request, changes: Changes, faults: Sequence[Fault]) -> Itera
 
 def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) -> tuple[Insert, ...]:
     """The inserts, in execution order; a rounding of the input and its crop are one."""
-    found: list[tuple[int, Insert]] = []
+    found: dict[tuple[Any, ...], tuple[int, Insert]] = {}
     for mode in request.original.modes:
         for piece in mode.pieces:
             for site, keys in zip(piece.program.sites, program_keys(piece.program), strict=True):
@@ -58,9 +58,15 @@ def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) ->
                     same = keeps(request, keys[1], insertion)
                     safety = Safety.IDENTICAL if same else Safety.CHANGES_OUTPUTS
                     insert = _insert(site, insertion, _why(site, faults), safety)
-                    if insert is not None and all(insert != other for _, other in found):
-                        found.append((site.index, insert))
-    return tuple(insert for _, insert in sorted(found, key=lambda item: item[0]))
+                    if insert is not None:
+                        found.setdefault(_told_apart(insert), (site.index, insert))
+    return tuple(insert for _, insert in sorted(found.values(), key=lambda item: item[0]))
+
+
+def _told_apart(insert: Insert) -> tuple[Any, ...]:
+    """Calls of one layer on one line are two, on the two sides of an `if` expression."""
+    at = insert.called_at
+    return insert, *((at.end_line, at.end_column) if at is not None else ())
 
 
 def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Insert | None:

@@ -68,7 +68,9 @@ def _call(source: SourceFile, insert: Insert, at: Location, module: str | None) 
 
 def _tensor(source: SourceFile, insert: Insert, at: Location, module: str | None) -> ast.expr:
     """The tensor that the guarded call works on: its first argument, or what its method is called on."""
-    return operands(source, _call(source, insert, at, module))[0]
+    call = _call(source, insert, at, module)
+    given = [*call.args, *(keyword.value for keyword in call.keywords)] if module else operands(source, call)
+    return given[0]
 
 
 @dataclass(frozen=True)
