@@ -46,6 +46,8 @@ class Accepted:
 
     def _minimum_equal(self, mode: Mode, batch: int) -> tuple[int | None, ...]:
         """Where not every path was followed: for equal sizes on all axes, which are followed first."""
+        if self._unknown(mode, batch):
+            return (None,) * len(self.axes)
         inside, last, period = self._along_diagonal(mode, batch)
         if not all(inside[last : last + period]):
             return (None,) * len(self.axes)
@@ -95,15 +97,22 @@ class Accepted:
     def _followed_sizes(self) -> str:
         """Where not every path was followed: of equal sizes, on which they are followed first."""
         mode = self.analysis.evaluating
-        inside, last, period = self._along_diagonal(mode, 2)
-        sizes = np.arange(1, len(inside) + 1)
-        point = {BATCH: 2, **dict.fromkeys(range(len(self.axes)), sizes)}
-        known = np.broadcast_to(mode.described(point), len(sizes))
-        if known.all():
-            return f"{describe(inside, last, period)} (equal sizes on all axes; others were not all followed)"
-        first = int(np.flatnonzero(~known)[0])
-        seen = describe([*inside[:first], False], first, 1)
-        return f"{seen.removeprefix('only ')} among 1-{first}; larger sizes were not all followed"
+        unknown = self._unknown(mode, 2)
+        if not unknown:
+            text = describe(*self._along_diagonal(mode, 2))
+            return f"{text} (equal sizes on all axes; others were not all followed)"
+        inside = np.broadcast_to(mode.accepts(self._equal(np.arange(1, unknown), 2)), unknown - 1)
+        seen = describe([*inside.tolist(), False], unknown - 1, 1)
+        return f"{seen.removeprefix('only ')} among 1-{unknown - 1}; larger sizes were not all followed"
+
+    def _unknown(self, mode: Mode, batch: int) -> int:
+        """The smallest size, equal on all axes, on no path that was followed; 0 where none was seen."""
+        known = np.broadcast_to(mode.described(self._equal(np.arange(1, FAR), batch)), FAR - 1)
+        return 0 if known.all() else int(np.argmin(known)) + 1
+
+    def _equal(self, sizes: Any, batch: int) -> dict[int, Any]:
+        """Points with the same size along each axis."""
+        return {BATCH: np.full(len(sizes), batch), **dict.fromkeys(range(len(self.axes)), sizes)}
 
     def _sizes_of(self, mode: Mode) -> str:
         if mode.accepted.empty:
@@ -163,8 +172,7 @@ class Accepted:
         window = max(settled + period, FAR if joint else 256)  # what several axes give together grows slowly
         window += -window % period
         sizes = np.arange(1, window + period + 1)
-        point = {BATCH: np.full(len(sizes), batch), **dict.fromkeys(range(len(self.axes)), sizes)}
-        inside = np.broadcast_to(mode.accepts(point), len(sizes))
+        inside = np.broadcast_to(mode.accepts(self._equal(sizes, batch)), len(sizes))
         tail, divisors = inside[-2 * period :], [p for p in range(1, period) if period % p == 0]
         period = next((p for p in divisors if np.array_equal(tail[p:], tail[:-p])), period)
         last = len(inside) - period

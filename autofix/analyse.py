@@ -18,7 +18,7 @@ from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
 from autofix.program import InputShapes, Program
 from autofix.region import EVERYWHERE, Patchwork, Region, region, window
-from autofix.size import BATCH
+from autofix.size import BATCH, Shared
 
 MOST_PIECES: Final = 64  # paths of one model that are followed before coverage is given up
 MOST_SECONDS: Final = 30.0
@@ -107,12 +107,14 @@ class Mode:
     def described(self, point: Mapping[int, Any]) -> Any:
         """Whether some path stands for a point."""
         known: Any = np.bool_(False)
+        point = Shared(point)
         for piece in self.pieces:
             known = known | piece.domain.at(point)
         return known
 
     def accepts(self, point: Mapping[int, Any]) -> Any:
         """Whether torch raises nothing there; points on no known path count as refused."""
+        point = Shared(point)
         return self.described(point) & self.accepted.at(point)
 
     def piece_at(self, point: Mapping[int, int]) -> Piece | None:

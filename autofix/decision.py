@@ -84,7 +84,8 @@ def _look(condition: Condition, order: list[int], box: Box) -> Decision:
     counts = [None if box[axis][1] is None else _count(box[axis]) for axis in order]
     whole = None not in counts and np.prod([n or 0 for n in counts], dtype=float) <= LARGEST_GRID
     most = max(LOOK, int(LARGEST_GRID ** (1 / len(order))) // 8)
-    lengths = [LOOK if n is None else n if whole else min(n, most) for n in counts]
+    each = LOOK if len(order) < 4 else LOOK // 3
+    lengths = [each if n is None else n if whole else min(n, most) for n in counts]
     failing = _smallest_failure(condition, _grid(order, box, lengths), order)
     if failing is None and not whole:
         failing = _along_diagonal(condition, order, box)

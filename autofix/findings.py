@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -9,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from autofix import curve as curves
-from autofix.analyse import Analysis, Mode, Piece
+from autofix.analyse import MOST_SECONDS, Analysis, Mode, Piece
 from autofix.condition import NEVER, Box, Condition, indicator
 from autofix.curve import Curve
 from autofix.decision import LOOK, decide
@@ -17,7 +20,7 @@ from autofix.explain import Failure, chain, describe_fault
 from autofix.fault import Fault
 from autofix.interpret import Requirement
 from autofix.region import Region
-from autofix.size import BATCH
+from autofix.size import BATCH, Shared
 
 Point = dict[int, int]
 FURTHEST: Final = 2048  # how far from the smallest size equal sizes are looked at
@@ -40,16 +43,20 @@ def find_faults(analysis: Analysis, box: Box) -> tuple[Fault, ...]:
 
 
 def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
-    """What fails in the box, mode by mode; silent failures where torch raises nothing at all."""
+    """What fails in the box, mode by mode; silent failures where torch raises nothing at all.
+
+    Where not every path was followed, as far as is seen in half a minute.
+    """
+    until = math.inf if analysis.complete else time.monotonic() + MOST_SECONDS
     for mode in analysis.modes:
         bounds = {**box, BATCH: (2, None)} if mode.training else box
         everywhere = mode.accepted.covers(bounds).holds
         for piece in mode.pieces:
             if not everywhere:
-                for requirement, point in _first_failures(mode, piece, bounds):
+                for requirement, point in _first_failures(mode, piece, bounds, until):
                     yield Failure(mode, piece, requirement, point)
             inside = _both(piece.domain, mode.accepted_on(piece))
-            for requirement in dict.fromkeys(mode.required(piece, silent=True)):
+            for requirement in _before(until, mode.required(piece, silent=True)):
                 silent = _failing_where(requirement.condition, inside, bounds)
                 if silent is not None:
                     yield Failure(mode, piece, requirement, silent)
@@ -87,10 +94,15 @@ def decided(analysis: Analysis, box: Box) -> bool:
     )
 
 
-def _first_failures(mode: Mode, piece: Piece, box: Box) -> Iterator[tuple[Requirement, Point]]:
+def _before(until: float, requirements: list[Requirement]) -> Iterator[Requirement]:
+    """Each once, while there is time."""
+    return itertools.takewhile(lambda _: time.monotonic() < until, dict.fromkeys(requirements))
+
+
+def _first_failures(mode: Mode, piece: Piece, box: Box, until: float) -> Iterator[tuple[Requirement, Point]]:
     """Requirements that are the first to fail at some size: what torch raises, never a consequence of it."""
     alive = _Alive(box, piece)
-    for requirement in dict.fromkeys(mode.required(piece, silent=False)):
+    for requirement in _before(until, mode.required(piece, silent=False)):
         point = alive.failing(requirement.condition)
         if point is not None:
             yield requirement, point
@@ -141,6 +153,7 @@ class _Alive:
         """Where the joint conditions hold; on a grid asked for before, only the new ones are read."""
         key = tuple((axis, np.asarray(sizes).tobytes()) for axis, sizes in point.items())
         count, inside = self.known.get(key, (0, np.bool_(True)))
+        point = Shared(point)
         for condition in self.joint[count:]:
             if condition.axes <= point.keys() and np.any(inside):
                 inside = inside & condition.at(point)
@@ -215,6 +228,6 @@ def _on_diagonal(condition: Condition, inside: Any, box: Box) -> Point | None:
 
 
 def _look(bounds: tuple[int, int | None], axes: int) -> Any:
-    count = {1: 4096, 2: 256, 3: LOOK}.get(axes, LOOK // 2)
+    count = {1: 4096, 2: 256, 3: LOOK}.get(axes, LOOK // 3)
     last = bounds[0] + count if bounds[1] is None else min(bounds[1], bounds[0] + count)
     return np.arange(bounds[0], last + 1, dtype=np.int64)

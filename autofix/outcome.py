@@ -48,10 +48,12 @@ class Report:
     @cached_property
     def proved(self) -> bool:
         """Whether the verdict rests on formulas alone, for every size asked for."""
-        if self.unmodelled or not self.analysis.complete:
+        if self.unmodelled:
             return False
-        covered = self.certified or all(self._covered(mode) for mode in self.analysis.modes)
-        return bool(self.faults) or covered
+        known = self.analysis.complete and (
+            bool(self.faults) or all(self._covered(mode) for mode in self.analysis.modes)
+        )
+        return self.certified or known
 
     @cached_property
     def ok(self) -> bool:

@@ -7,11 +7,19 @@ the k part, an order of two must be the same for all k.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 import numpy as np
 
 from autofix.ops.base import Stopped
+
+alive: ContextVar[Any] = ContextVar("alive", default=True)  # the cases that count
+
+
+def everywhere(cases: Any) -> bool:
+    """Whether something holds in all cases that count."""
+    return bool(np.all(cases | np.logical_not(alive.get())))
 
 
 class NotProved(Stopped):
@@ -81,9 +89,10 @@ class Poly:
 
     def over(self, divisor: Poly) -> Poly | None:
         """The polynomial q with q * divisor == self, from the lowest powers up; None where there is none."""
-        if not np.all((divisor - 1).nonnegative()):
+        if not everywhere((divisor - 1).nonnegative()):
             return None
-        rest, quotient, highest = self, Poly.of(0), max(map(len, self.terms))
+        divisor = divisor.where(alive.get(), Poly.of(1))
+        rest, quotient, highest = self.where(alive.get(), Poly.of(0)), Poly.of(0), max(map(len, self.terms))
         while left := [p for p, c in rest.terms.items() if len(p) <= highest and np.any(c)]:
             powers, lowest = min(left, key=len), divisor.terms[()]
             if np.any(rest.terms[powers] % lowest):
@@ -101,7 +110,7 @@ class Poly:
         quotient = Poly.of(np.where(far > 0, self.at(FAR) // np.maximum(far, 1), 0))
         rest = self - quotient * divisor
         small = np.abs(quotient.at(0)) < 1 << 31  # so that nothing overflows
-        if not np.all(small & rest.nonnegative() & (divisor - rest - 1).nonnegative()):
+        if not everywhere(small & rest.nonnegative() & (divisor - rest - 1).nonnegative()):
             raise NotProved("division by a size")
         return quotient
 
@@ -112,14 +121,14 @@ class Poly:
     def _divisible(self, divisor: Any) -> None:
         if not isinstance(divisor, int) or divisor < 1:
             raise NotProved(f"division by {divisor if isinstance(divisor, int) else 'a size'}")
-        if any((c % divisor).any() for powers, c in self.terms.items() if powers):
+        if not all(everywhere(c % divisor == 0) for powers, c in self.terms.items() if powers):
             raise NotProved(f"division by {divisor} is not exact on every turn", divisor)
 
     def larger(self, other: Any) -> Poly:
         """max(self, other), where one of them is above for every k, case by case."""
         other = Poly.of(other)
         above, below = (self - other).nonnegative(), (other - self).nonnegative()
-        if not np.all(above | below):
+        if not everywhere(above | below):
             raise NotProved("which of two sizes is larger changes within a case", 1)
         return self.where(above, other)
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from torch import fx, nn
 
+from autofix.condition import Condition, equal
 from autofix.contexts import is_switch
 from autofix.fault import Location
 from autofix.size import BATCH, Dim, variable
@@ -132,12 +133,20 @@ class Told(NamedTuple):
     """What the model's Python asked while it was traced: after so many calls, whether a site's value is true.
 
     within: on one side of an `if` of which both sides are recorded, where a path may not fork
+    number: whether the value is this one, which Python was given
     """
 
     calls: int
     site: int
     truth: bool
     within: bool
+    number: int | None = None
+
+    def question(self, value: Any) -> Condition:
+        """What was asked of the value."""
+        if self.number is not None:
+            return equal(value, self.number)
+        return value if isinstance(value, Condition) else ~equal(value, 0)
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,7 @@ class Program:
 
     asked: the model's own code took one of two ways, by a size that an edit may change
     chosen: where in the model's code a tensor is one of two -> the site of the condition
-    told: all that Python asked of sizes; None where it was told more than truths, or errors that it caught
+    told: all that Python asked of sizes; None where it was told more than that, or errors that it caught
     """
 
     sites: tuple[Site, ...]

@@ -13,7 +13,7 @@ from autofix import curve as curves
 from autofix.condition import Box, Condition, indicator
 from autofix.curve import Curve
 from autofix.decision import Decision, decide, growth_of
-from autofix.size import Growth, Point
+from autofix.size import Growth, Point, Shared
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Region:
 
     def at(self, point: Point) -> Any:
         """Whether a point, or each point of a grid, is inside."""
+        point = point if isinstance(point, Shared) else Shared(point)
         inside: Any = np.bool_(not self.empty)
         for axis, curve in self.single:
             inside = inside & (curve.many(np.asarray(point[axis], dtype=np.int64)) == 1)
@@ -69,6 +70,7 @@ class Patchwork:
 
     def at(self, point: Point) -> Any:
         """Whether a point is inside the region of its domain; a point of no domain is outside."""
+        point = point if isinstance(point, Shared) else Shared(point)
         inside: Any = np.bool_(False)
         for domain, region_ in self.parts:
             inside = inside | (domain.at(point) & region_.at(point))

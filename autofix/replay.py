@@ -12,7 +12,7 @@ from typing import Any
 
 from autofix.analyse import Piece
 from autofix.choices import may_run_anyway
-from autofix.condition import Condition, equal
+from autofix.condition import Condition
 from autofix.interpret import Interpreter
 from autofix.layout import matters
 from autofix.ops.base import Tensor
@@ -42,8 +42,8 @@ def replayed(piece: Piece, interpreter: Interpreter, point: Mapping[int, int]) -
 
 def _answers(interpreter: Interpreter, told: Told) -> bool:
     """Whether Python is told the same as when the path was recorded."""
-    value, known = interpreter.values[told.site], len(interpreter.conditions)
-    same = interpreter.decide(value if isinstance(value, Condition) else ~equal(value, 0)) is told.truth
+    known = len(interpreter.conditions)
+    same = interpreter.decide(told.question(interpreter.values[told.site])) is told.truth
     if len(interpreter.conditions) > known:
         interpreter.asked[-1] = told.site
         return same and not told.within

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -114,7 +114,11 @@ class Joint(_Arithmetic):
         return self._hash
 
     def at(self, point: Point) -> Any:
-        return _evaluate(self, point, {})
+        if not isinstance(point, Shared):
+            return _evaluate(self, point, {})
+        value = _evaluate(self, point, point.known)
+        point.forget()
+        return value
 
     @property
     def growth(self) -> dict[int, Growth] | None:
@@ -140,6 +144,23 @@ _APPLY: dict[str, Callable[[Any, Any], Any]] = {
     "max": np.maximum,
     "min": np.minimum,
 }
+
+
+class Shared(dict[int, Any]):
+    """A point, or a grid, of which much is asked: what is worked out there is known from then on."""
+
+    def __init__(self, point: Point) -> None:
+        super().__init__(point)
+        self.known: dict[Joint, Any] = {}
+        self.most = MOST_KEPT // max(1, math.prod(np.size(sizes) for sizes in point.values()))
+
+    def forget(self) -> None:
+        """Keep no more than there is room for."""
+        if len(self.known) > self.most:
+            self.known.clear()
+
+
+MOST_KEPT: Final = 50_000_000  # numbers
 
 
 def _evaluate(dim: Dim, point: Point, known: dict[Joint, Any]) -> Any:

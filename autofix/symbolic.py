@@ -155,7 +155,10 @@ class SymbolicTracer(Tracer):
         if not isinstance(value, Size | Joint):
             raise Untraceable(f"{node.name}: the model needs the value of {type(value).__name__} as a number")
         number = int(at(value, self.interpreter.point))
-        self.told = None
+        if per > 1 or read is not None:
+            self.told = None
+        if self.told is not None:
+            self.told.append(Told(len(self.sites), self.index[node], True, bool(self.sides), number))
         self._learn()
         self._forks(equal(value, number))
         self.interpreter.follow(equal(value, number), self.index[node])

@@ -86,7 +86,7 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
     axes = {axis: _cut(mode, axis, bounds) for axis, bounds in box.items()}
     axes[BATCH] = Axis(batch, 0, 1)
     for _ in range(MOST_TRIES):
-        count = math.prod(a.head + a.period for a in axes.values()) * len(programs)
+        count = math.prod(a.head + a.period for a in axes.values())
         if count > MANY_CASES:
             try:
                 return _by_intervals(mode, box, changes, batch)

@@ -17,12 +17,12 @@ from typing import Any, Final
 import numpy as np
 
 from autofix.changes import Changes
-from autofix.condition import Condition, equal
+from autofix.condition import Condition
 from autofix.fault import Code
 from autofix.interpret import Interpreter
 from autofix.interval import Interval
 from autofix.ops.base import Tensor
-from autofix.poly import NotProved, Poly
+from autofix.poly import NotProved, Poly, alive, everywhere
 from autofix.program import Program, Site, Told
 
 MOST_WAYS: Final = 256  # through one program
@@ -107,12 +107,15 @@ class Checker(Interpreter):
 
     def way(self, program: Program) -> Way:
         """Raises NotProved where shorter cases could be decided."""
+        before = alive.set(self.good)
         try:
             self._walk(program)
         except NotProved as reason:
             if reason.divisor:
                 raise
             self._doubt(str(reason), np.bool_(False))
+        finally:
+            alive.reset(before)
         return Way(tuple(self.forks), self.good, tuple(self.doubts), self.count)
 
     def _walk(self, program: Program) -> None:
@@ -124,21 +127,17 @@ class Checker(Interpreter):
             if self.unmodelled:
                 raise NotProved(f"{site.name}: {self.unmodelled[site.index]}")
             for told in asked[site.index + 1]:
-                self._fork(self._question(told), told.truth)
+                self._fork(told.question(self.values[told.site]), told.truth)
             if not np.any(self.good):
                 return
-
-    def _question(self, told: Told) -> Condition:
-        value = self.values[told.site]
-        return value if isinstance(value, Condition) else ~equal(value, 0)
 
     def _fork(self, condition: Condition, truth: bool) -> None:
         """From here on the way is that of the cases in which the answer may be this one."""
         yes, no = self.proves(condition), self.proves(~condition)
         before = self._answered(condition)
-        if before is None and not np.all(yes if truth else no):
+        if before is None and not everywhere(yes if truth else no):
             self.forks.append(Fork(condition, truth, yes, no))
-        self.good = self.good & np.logical_not(no if truth else yes) & (before in (None, truth))
+        self._go_on(np.logical_not(no if truth else yes) & (before in (None, truth)))
 
     def _answered(self, condition: Condition) -> bool | None:
         """What was answered when the same was asked before."""
@@ -146,7 +145,11 @@ class Checker(Interpreter):
 
     def _doubt(self, what: str, held: Any) -> None:
         self.doubts.append((what, self.good & np.logical_not(held)))
-        self.good = self.good & held
+        self._go_on(held)
+
+    def _go_on(self, cases: Any) -> None:
+        self.good = self.good & cases
+        alive.set(self.good)
 
     def value_of(self, site: Site) -> Any:
         """What is the same in all cases is a plain number: rules tell a 1 from what may be another size."""
@@ -158,13 +161,13 @@ class Checker(Interpreter):
             return
         self.count += 1
         held = self.proves(condition)
-        if not np.all(held):
+        if not everywhere(held):
             self._doubt(f"{self.site.name}: {what}", held)
 
     def decide(self, condition: Condition) -> bool:
-        if np.all(self.proves(condition)):
+        if everywhere(self.proves(condition)):
             return True
-        if np.all(self.proves(~condition)):
+        if everywhere(self.proves(~condition)):
             return False
         truth = self._answered(condition)
         if truth is None:
@@ -178,7 +181,7 @@ class Checker(Interpreter):
         if isinstance(then, Interval) or isinstance(otherwise, Interval):
             then, otherwise = Interval.of(then), Interval.of(otherwise)
             return then if yes else otherwise if no else then.hull(otherwise)
-        if not np.all(yes | no):
+        if not everywhere(yes | no):
             raise NotProved("which side of an `if` is taken changes within a case", 1)
         return Poly.of(then).where(yes, Poly.of(otherwise))
 
@@ -210,10 +213,11 @@ class Checker(Interpreter):
 
 
 def _plain(dim: Any) -> Any:
-    if not isinstance(dim, Poly) or not dim.terms.keys() <= {()}:
+    if not isinstance(dim, Poly) or not all(everywhere(c == 0) for powers, c in dim.terms.items() if powers):
         return dim
-    values = np.unique(dim.terms.get((), 0))
-    return int(values[0]) if len(values) == 1 else dim
+    values, count = np.broadcast_arrays(dim.terms.get((), np.int64(0)), alive.get())
+    known = values[count]
+    return int(known[0]) if known.size and known.min() == known.max() else dim
 
 
 def _same_number(one: Any, other: Any) -> bool:

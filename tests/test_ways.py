@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import oracle
 import pytest
 import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from autofix import check_model, fix_model
+from autofix import AutofixError, check_model, fix_model
 from autofix.certificate import Axis, Certificate, check
 from autofix.changes import Changes
 from autofix.poly import NotProved
@@ -19,7 +21,7 @@ from autofix.program import Program
 from autofix.size import BATCH
 from autofix.verify import certify
 
-IMAGE, SOUND = (1, 3, "H", "W"), (1, 1, "T")
+IMAGE, ONE, SOUND = (1, 3, "H", "W"), (1, 1, "H", "W"), (1, 1, "T")
 
 
 class Forks(nn.Module):
@@ -217,3 +219,71 @@ def proves(certificate: Certificate, programs: list[Program]) -> bool:
         return check(certificate, programs, Changes()) > 0
     except NotProved:
         return False
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer, and the question on which it depends whether it is called."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    asks: str
+    axis: int
+    number: int
+
+
+class Steps(nn.Module):
+    """A chain whose layers are called at some sizes; `else`, every second one pools instead."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.layers = nn.ModuleList(nn.Conv2d(1, 1, step.kernel, step.stride) for step in steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number, (step, layer) in enumerate(zip(self.steps, self.layers, strict=True)):
+            if self.asked(step, x):
+                x = layer(x)
+            elif number % 2:
+                x = F.avg_pool2d(x, step.kernel[::-1], 1)
+        return x
+
+    def asked(self, step: Step, x: Tensor) -> bool:
+        size = x.shape[2 + step.axis]
+        if step.asks == "rest":
+            return size % (2 + step.number % 3) == 1
+        if step.asks == "above":
+            return size > step.number
+        if step.asks == "square":
+            return x.shape[2] == x.shape[3]
+        return x.shape[2] * x.shape[3] < step.number * 20
+
+
+SIDES = st.tuples(st.integers(1, 5), st.integers(1, 5))
+STEPS = st.builds(
+    Step,
+    SIDES,
+    st.tuples(st.integers(1, 2), st.integers(1, 3)),
+    st.sampled_from(["rest", "above", "square", "area"]),
+    st.integers(0, 1),
+    st.integers(3, 14),
+)
+
+
+@settings(max_examples=16, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.lists(STEPS, min_size=1, max_size=3), st.integers(2, 9), st.sampled_from(["fewest", "preserve"]))
+def test_random_paths(steps: list[Step], least: int, strategy: str) -> None:
+    """What `accepts` says is true, and what is called proved works, on every path."""
+    report = check_model(Steps(steps), input_shape=ONE)
+    sizes = list(itertools.product(range(1, 25), repeat=2))
+    original = oracle.to_meta(Steps(steps))
+    for size in sizes[:: 7 + least]:
+        shape = oracle.fill(ONE, size, 2)
+        assert report.accepts(*size) == oracle.runs(original, shape, training=False), size
+    try:
+        fix = fix_model(Steps(steps), min_input=least, input_shape=ONE, strategy=strategy)
+    except AutofixError:
+        return
+    meta = oracle.to_meta(fix.model)
+    for size in (size for size in sizes if min(size) >= least):
+        assert oracle.runs(meta, oracle.fill(ONE, size, 2), training=False) or not fix.proved, size
