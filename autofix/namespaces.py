@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -14,6 +16,9 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 CONTAINERS: Final = frozenset((dict, list, OrderedDict, set))
+INSTALLED: Final = frozenset(
+    map(Path, ("/", *sysconfig.get_paths().values()))
+)  # folders of what is not the user's
 LARGEST: Final = 10_000  # entries of a container that is looked after: what is longer is data
 _KNOWN: Final[MutableMapping[nn.Module, tuple[list[dict[str, Any]], list[type]]]] = WeakKeyDictionary()
 
@@ -55,20 +60,37 @@ def _spaces(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def _user_modules(model: nn.Module) -> list[ModuleType]:
-    """The Python modules that hold the code of the model's layers, and of the functions these import."""
+    """The Python modules of the model's layers, of what they name, and what all these import from beside."""
     names = {base.__module__ for layer in model.modules() for base in type(layer).__mro__}
-    found = {
-        name: sys.modules[name]
-        for name in names
-        if name in sys.modules and not name.startswith(("torch.", "builtins"))
-    }
-    for module in list(found.values()):
-        for value in list(vars(module).values()):
-            home = getattr(value, "__module__", None) if callable(value) else None
-            if home in sys.modules and home.split(".")[0] == module.__name__.split(".")[0]:
-                found[home] = sys.modules[home]
-    found.pop("builtins", None)
-    return list(found.values())
+    own = [sys.modules[name] for name in names if name in sys.modules and not _foreign(name)]
+    named = [home for module in own for home in _homes(module) if not _foreign(home.__name__)]
+    found = dict.fromkeys((*own, *named))
+    beside = [home for module in found for home in _homes(module, modules=True) if _beside(home, module)]
+    return list(dict.fromkeys((*found, *beside)))
+
+
+def _homes(module: ModuleType, modules: bool = False) -> Iterator[ModuleType]:
+    """Where what a module names was written: functions and classes; with `modules`, modules too."""
+    for value in list(vars(module).values()):
+        home = getattr(value, "__module__", None) if callable(value) else None
+        if modules and isinstance(value, ModuleType):
+            yield value
+        elif isinstance(home, str) and home in sys.modules:
+            yield sys.modules[home]
+
+
+def _foreign(name: str) -> bool:
+    """Whether a module is of torch or of Python itself."""
+    first = name.partition(".")[0]
+    return first in ("torch", "numpy", "builtins") or first in sys.stdlib_module_names
+
+
+def _beside(one: ModuleType, other: ModuleType) -> bool:
+    """Whether two modules are of one package, or files in one folder of the user's."""
+    if one.__name__.partition(".")[0] == other.__name__.partition(".")[0]:
+        return True
+    folders = {Path(getattr(module, "__file__", None) or "/").parent for module in (one, other)}
+    return len(folders) == 1 and folders.isdisjoint(INSTALLED)
 
 
 def _classes(model: nn.Module) -> list[type]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
+from pathlib import Path
 from typing import Any, ClassVar
 
+import oracle
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision_ops import ensure_torchvision
 
 from autofix import check_model, fix_model
 from autofix.namespaces import LARGEST, outside_restored
@@ -97,3 +102,51 @@ def test_long_data_is_not_copied_and_modules_that_are_imported_stay() -> None:
     assert LONG[-2:] == [-1, -2]
     assert globals().pop("imported") is sys
     assert "made" not in globals()
+
+
+@pytest.mark.parametrize("home", ["library", "file"])
+def test_numbers_of_sizes_in_code_of_others(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One trace stands for all sizes, wherever the model's code finds the function that crops."""
+    ensure_torchvision()
+    (tmp_path / "crops.py").write_text(CROPS)
+    name = f"net_cropped_by_{home}"
+    (tmp_path / f"{name}.py").write_text(NET if home == "file" else LIBRARY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = importlib.import_module(name).Net()
+    report = check_model(model, input_shape=IMAGE)
+    assert report.proved
+    assert len(report.analysis.evaluating.pieces) == 1
+    meta = oracle.to_meta(model)
+    for size in itertools.product(range(8, 20), (9, 12, 15, 18)):
+        assert report.accepts(*size) == oracle.runs(meta, (2, 3, *size), training=False), size
+
+
+CROPS = """
+def center_crop(x, size):
+    top, left = (int(round((n - m) / 2.0)) for n, m in zip(x.shape[2:], size))
+    return x[..., top : top + size[0], left : left + size[1]]
+"""
+
+NET = """
+import crops
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.down = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, 2)
+        self.up = nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x):
+        x = self.first(x)
+        y = self.up(self.down(x))
+        return torch.cat([y, crops.center_crop(x, y.shape[2:])], 1)
+"""
+
+LIBRARY = NET.replace("import crops", "from torchvision.transforms import CenterCrop").replace(
+    "crops.center_crop(x, y.shape[2:])", "CenterCrop(list(y.shape[2:]))(x)"
+)
