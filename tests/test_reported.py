@@ -633,6 +633,25 @@ def test_a_model_that_does_not_train_without_targets_is_named() -> None:
         fix_model(Detector(), input_shape=IMAGE, min_input=5)
 
 
+class ComputesItsLoss(nn.Module):
+    """The loss in forward, as in segmentation code; the labels are the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(4, 3, 2, 2)
+        self.criterion = nn.CrossEntropyLoss()
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        scores = self.up(self.down(x)) + x
+        return self.criterion(scores, y) if self.training else scores
+
+
+def test_a_loss_without_labels_is_said_to_be_one() -> None:
+    agrees(ComputesItsLoss(), IMAGE)
+    with pytest.raises(InfeasibleError, match="in train mode the loss has no target: labels are None"):
+        fix_model(ComputesItsLoss(), min_input=4, input_shape=IMAGE)
+
+
 class Quantizes(nn.Module):
     """The nearest of some vectors, written one-hot in place, as VQ-VAEs do."""
 

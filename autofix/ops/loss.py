@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
@@ -13,11 +15,25 @@ from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Dim
 
 
+def _labelled(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss that refuses to be computed without labels, which models often leave to the caller."""
+
+    @functools.wraps(rule)
+    def loss(call: Call, input: Tensor, target: Tensor | None, *options: Any, **named: Any) -> Tensor:
+        if target is None:
+            raise Refused("the loss has no target: labels are None")
+        return rule(call, input, target, *options, **named)
+
+    return loss
+
+
+@_labelled
 def pointwise_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.mse_loss and its like: element by element, then reduced."""
     return _reduced(broadcast(call, input.shape, target.shape), options, named)
 
 
+@_labelled
 def matched_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.binary_cross_entropy: of tensors of one shape, with weights that broadcast."""
     _same_shape(call, input.shape, target.shape)
@@ -27,6 +43,7 @@ def matched_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **nam
     return _reduced(input.shape, options, named)
 
 
+@_labelled
 def class_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.nll_loss and cross_entropy: (N, C, ...) against the classes (N, ...)."""
     if target.ndim != input.ndim - 1:
@@ -35,6 +52,7 @@ def class_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named
     return _reduced(target.shape, options, named)
 
 
+@_labelled
 def cross_entropy(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.cross_entropy: against classes, or against a probability of each."""
     if input.ndim == 0 or target.ndim != input.ndim:
@@ -123,6 +141,7 @@ register(
     reads=("reduction",),
     samples=(
         "F.cross_entropy(x, y.long()) @ 2,3,H ; 2,W",
+        "F.cross_entropy(x, None) @ 2,3,H",
         "F.cross_entropy(x, y, reduction='none') @ 2,3,H ; 2,3,W",
         "F.cross_entropy(x, y.long(), reduction='none') @ H,3 ; W",
         "nn.CrossEntropyLoss(reduction='none') @ 2,3,H ; 2,3,W",
