@@ -68,7 +68,7 @@ class Accepted:
 
     def _raised(self, mode: Mode, lowest: list[int], batch: int, undecided: bool) -> tuple[int, ...] | None:
         """The smallest cube in which nothing fails; what is undecided counts only where it is asked to."""
-        batches = (1, 1) if mode.training and batch == 1 else (batch, None)
+        batches = (1, 1) if mode.training and batch == 1 else (batch, self.analysis.largest_batch)
 
         def holds(cube: int) -> bool:
             box: dict[int, tuple[int, int | None]] = {

@@ -13,6 +13,7 @@ import numpy as np
 from autofix import curve as curves
 from autofix.changes import UNCHANGED, Changes
 from autofix.condition import Box, Condition, any_of, equal, indicator
+from autofix.decision import decide
 from autofix.fault import Code
 from autofix.interpret import Meaning, Requirement, interpret
 from autofix.ops.base import Tensor
@@ -146,6 +147,21 @@ class Analysis:
             for mode in self.modes
         )
 
+    @cached_property
+    def largest_batch(self) -> int | None:
+        """Up to which batch nothing fails that depends on the batch alone; None without end, or below two."""
+        asked = (
+            requirement.condition
+            for mode in self.modes
+            for piece in mode.pieces
+            for silent in (False, True)
+            for requirement in mode.required(piece, silent)
+        )
+        found = (decide(condition, {BATCH: (2, None)}) for condition in asked if condition.axes == {BATCH})
+        failing = [dict(decision.point)[BATCH] for decision in found if decision.holds is False]
+        largest = min(failing, default=0) - 1
+        return largest if largest > 1 else None
+
     @property
     def paths_stay(self) -> bool:
         """Whether no edit changes the path that a size takes: its forks ask nothing that an edit changes."""
@@ -198,8 +214,7 @@ def _explore(
     follow: Follow, training: bool, box: Box, start: Mapping[int, int], within: Box | None
 ) -> tuple[Mode, bool]:
     mode, until = Mode(training, (follow(training, start),)), time.monotonic() + MOST_SECONDS
-    if within is not None and training:
-        within = {**within, BATCH: (2, None)}  # batch norm asks for more than one value
+    within = None if within is None else bounds(within, training)
     while len(mode.pieces) < MOST_PIECES and time.monotonic() < until:
         if within is not None and mode.failing_on(mode.pieces[-1], within) is not None:
             return mode, False
@@ -279,6 +294,11 @@ def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | N
         return known[key]
 
     return follow
+
+
+def bounds(box: Box, training: bool) -> Box:
+    """The box in a mode: batch norm asks for more than one value, so that training needs a batch of 2."""
+    return {**box, BATCH: (2, box[BATCH][1])} if training else box
 
 
 def everything(axes: int) -> Box:

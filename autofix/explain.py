@@ -42,7 +42,7 @@ def describe_fault(failure: Failure, axes: tuple[str, ...]) -> Fault:
         code=requirement.code,
         site=site.name,
         op=site.op_name,
-        message=_with_numbers(_message(requirement, needs, gets), failure),
+        message=_with_numbers(_message(requirement, needs, gets), failure) + _of_batch(failure),
         axis=axes[where[0]] if len(where) == 1 else "",
         size=tuple(point.get(axis, 1) for axis in range(len(axes))),
         needs=needs,
@@ -70,6 +70,12 @@ def _as_raised(fault: Fault, failure: Failure) -> Fault:
     place = Location(own.filename, own.lineno or 0, own.line or "", own.end_lineno, own.end_colno)
     message = f"the model raises {one_line(error)}"
     return replace(fault, site=own.name, op=type(root).__name__, message=message, called_at=place)
+
+
+def _of_batch(failure: Failure) -> str:
+    """The batch, where it alone is to blame."""
+    alone = failure.requirement.condition.axes == {BATCH}
+    return f", with a batch of {failure.point[BATCH]}" if alone else ""
 
 
 def _message(requirement: Requirement, needs: int | None, gets: int | None) -> str:

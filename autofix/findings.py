@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from autofix import curve as curves
-from autofix.analyse import MOST_SECONDS, Analysis, Mode, Piece
+from autofix.analyse import MOST_SECONDS, Analysis, Mode, Piece, bounds
 from autofix.condition import NEVER, Box, Condition, indicator
 from autofix.curve import Curve
 from autofix.decision import LOOK, decide
@@ -49,15 +49,15 @@ def failures(analysis: Analysis, box: Box) -> Iterator[Failure]:
     """
     until = math.inf if analysis.complete else time.monotonic() + MOST_SECONDS
     for mode in analysis.modes:
-        bounds = {**box, BATCH: (2, None)} if mode.training else box
-        everywhere = mode.accepted.covers(bounds).holds
+        within = bounds(box, mode.training)
+        everywhere = mode.accepted.covers(within).holds
         for piece in mode.pieces:
             if not everywhere:
-                for requirement, point in _first_failures(mode, piece, bounds, until):
+                for requirement, point in _first_failures(mode, piece, within, until):
                     yield Failure(mode, piece, requirement, point)
             inside = _both(piece.domain, mode.accepted_on(piece))
             for requirement in _before(until, mode.required(piece, silent=True)):
-                silent = _failing_where(requirement.condition, inside, bounds)
+                silent = _failing_where(requirement.condition, inside, within)
                 if silent is not None:
                     yield Failure(mode, piece, requirement, silent)
 
@@ -68,17 +68,17 @@ def first_failure(analysis: Analysis, box: Box) -> tuple[bool, dict[int, int]] |
     Where not every path was followed, of the sizes that take those that were.
     """
     for mode in analysis.modes:
-        bounds = {**box, BATCH: (2, None) if mode.training else box[BATCH]}
+        within = bounds(box, mode.training)
         if not analysis.complete:
-            failing = (mode.failing_on(piece, bounds) for piece in mode.pieces)
+            failing = (mode.failing_on(piece, within) for piece in mode.pieces)
             point = next((point for point in failing if point is not None), None)
             if point is not None:
                 return mode.training, point
             continue
         for region in (mode.accepted, mode.sound):
-            decision = region.covers(bounds)
+            decision = region.covers(within)
             if decision.holds is False:
-                lowest = {axis: low for axis, (low, _) in bounds.items()}
+                lowest = {axis: low for axis, (low, _) in within.items()}
                 return mode.training, {**lowest, **dict(decision.point)}
     return None
 
@@ -88,7 +88,7 @@ def decided(analysis: Analysis, box: Box) -> bool:
     if analysis.unmodelled or not analysis.complete:
         return False
     return all(
-        region.covers({**box, BATCH: (2, None) if mode.training else box[BATCH]}).holds
+        region.covers(bounds(box, mode.training)).holds
         for mode in analysis.modes
         for region in (mode.accepted, mode.sound)
     )

@@ -61,7 +61,7 @@ def finish(
     box, changes = before.box, solution.changes
     certificates, why = certify(solution.analysis, box, changes)
     faults, certified = find_faults(solution.analysis, box), bool(certificates)
-    report = Report(before.model_name, solution.analysis, box, faults, certified=certified)
+    report = Report(before.model_name, solution.analysis, box, faults, before.notes, certified)
     patched = _patched(model, captured, before, solution, inplace)
     ran = _run(patched.model, model, captured, before, solution)
     edits: tuple[Edit, ...] = edits_of(request, solution, before.faults)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from autofix.accepted import Accepted
-from autofix.analyse import Analysis, Mode
+from autofix.analyse import Analysis, Mode, bounds
 from autofix.condition import Box
 from autofix.errors import UsageError
 from autofix.fault import Fault
@@ -66,11 +66,11 @@ class Report:
         modes = self.analysis.modes if self.analysis.complete else ()
         regions = [(mode, region) for mode in modes for region in (mode.accepted, mode.sound)]
         return bool(self.faults) or any(
-            region.covers(bounds(self.box, mode)).holds is False for mode, region in regions
+            region.covers(bounds(self.box, mode.training)).holds is False for mode, region in regions
         )
 
     def _covered(self, mode: Mode) -> bool:
-        box = bounds(self.box, mode)
+        box = bounds(self.box, mode.training)
         return bool(mode.accepted.covers(box).holds) and bool(mode.sound.covers(box).holds)
 
     @property
@@ -169,8 +169,3 @@ class Report:
         from autofix.report.notebook import report_html
 
         return report_html(self)
-
-
-def bounds(box: Box, mode: Mode) -> Box:
-    """The box in a mode: training needs a batch of 2."""
-    return {**box, BATCH: (2, None)} if mode.training else box

@@ -23,6 +23,7 @@ from autofix.progress import phase
 from autofix.repair import Fix
 from autofix.rungs import Followed, Plain
 from autofix.shapes import ShapeRow, ShapesTable, shapes
+from autofix.size import BATCH
 from autofix.turns import one_at_a_time
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ def fix_model(
     check_names(model)
     captured, analysis = describe(model, input_shape, example_inputs)
     check_frozen(captured.programs, frozen)
-    box = box_of(analysis.inputs.axes, min_input, max_input)
-    before = Report(type(model).__name__, analysis, box, located(find_faults(analysis, box), model))
+    box = {**box_of(analysis.inputs.axes, min_input, max_input), BATCH: (1, analysis.largest_batch)}
+    faults = located(find_faults(analysis, box), model)
+    before = Report(type(model).__name__, analysis, box, faults, _batches(analysis))
     if analysis.unmodelled:
         raise CaptureError(f"{before.model_name} cannot be repaired: {analysis.unmodelled[0]}")
     check_sane(analysis, before.model_name)
@@ -122,6 +124,16 @@ def fix_model(
     unchanged = Solution(Changes(), analysis, before.ok)
     solution = unchanged if first_failure(analysis, box) is None else SOLVERS[strategy](request)
     return finish(model, captured, before, request, solution, strategy, inplace)
+
+
+def _batches(analysis: Analysis) -> tuple[str, ...]:
+    """What a repair does not speak of: batches that fail whatever the size."""
+    most = analysis.largest_batch
+    return (
+        ()
+        if most is None
+        else (f"a batch of {most + 1} fails at every size; this is of batches up to {most}",)
+    )
 
 
 def _checked_choices(strategy: str, allow: Any, frozen: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:

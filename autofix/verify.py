@@ -73,7 +73,7 @@ def certify(analysis: Analysis, box: Box, changes: Changes) -> tuple[tuple[Certi
 def _one_proof(analysis: Analysis, box: Box) -> bool:
     """Whether train mode, which requires all that eval does and more, should hold with a batch of 1 too."""
     evaluating, training = ({id(piece.program) for piece in mode.pieces} for mode in analysis.modes)
-    return evaluating == training and bool(analysis.training.accepted.covers({**box, BATCH: (1, None)}).holds)
+    return evaluating == training and bool(analysis.training.accepted.covers(box).holds)
 
 
 def _programs(mode: Mode) -> list[Program]:
@@ -84,7 +84,8 @@ def _programs(mode: Mode) -> list[Program]:
 def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certificate:
     programs = _programs(mode)
     axes = {axis: _cut(mode, axis, bounds) for axis, bounds in box.items()}
-    axes[BATCH] = Axis(batch, 0, 1)
+    most = box[BATCH][1]
+    axes[BATCH] = Axis(batch, 0, 1) if most is None else Axis(batch, most - batch + 1, 0)
     for _ in range(MOST_TRIES):
         count = math.prod(a.head + a.period for a in axes.values())
         if count > MANY_CASES:
@@ -109,7 +110,7 @@ def _checked(certificate: Certificate, programs: Sequence[Program], changes: Cha
 
 def _by_intervals(mode: Mode, box: Box, changes: Changes, batch: int) -> Certificate:
     """Where the sizes repeat too late for their cases to be listed."""
-    axes = {**{axis: Span(*bounds) for axis, bounds in box.items()}, BATCH: Span(batch, None)}
+    axes = {**{axis: Span(*bounds) for axis, bounds in box.items()}, BATCH: Span(batch, box[BATCH][1])}
     try:
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         return _checked(certificate, _programs(mode), changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import time
 import warnings
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autofix import AutofixError, InfeasibleError, UsageError, check_model, fix_model
+from autofix.certificate import Axis
 from autofix.fault import Code
 from autofix.handlers import catches
 from autofix.size import BATCH, at
@@ -776,3 +778,33 @@ def test_a_quotient_by_a_rounded_product_is_not_taken_for_whole(tail: str) -> No
         {report.analysis.evaluating.pieces[0].meaning.values[-1].shape} if not report.unmodelled else set()
     )
     assert not values
+
+
+class Spread(nn.Module):
+    """The spread over a minibatch in groups of four, as in StyleGAN2's discriminator, and a fixed head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4 * 3 * 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        b, c, h, w = y.shape
+        spread = y.view(min(b, 4), -1, c, h, w).std(0, correction=0).mean()
+        return self.head((y + spread).view(b, -1))
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_batches_that_fail_at_any_size_are_named_and_left_alone(strategy: str) -> None:
+    """No change of sizes helps a batch of 5; up to 4 the head is repaired, and that is proved."""
+    check = check_model(Spread(), input_shape=IMAGE)
+    assert any("needs 4, gets 5, with a batch of 5" in fault.message for fault in check.faults)
+    fix = fix_model(Spread(), min_input=(5, 9), input_shape=IMAGE, strategy=strategy)
+    assert fix.proved
+    assert "a batch of 5 fails at every size; this is of batches up to 4" in str(fix)
+    assert [dict(one.axes)[BATCH] for one in fix.verdict.certificates] == [Axis(1, 4, 0)] * 2
+    meta = oracle.to_meta(fix.model)
+    for size in itertools.product(range(5, 15), range(9, 15)):
+        for training, batch in ((False, 1), (False, 3), (True, 2), (True, 4)):
+            assert oracle.runs(meta, (batch, 3, *size), training), (size, training, batch)
+        assert not oracle.runs(meta, (5, 3, *size), training=False)

@@ -108,7 +108,7 @@ def _claim(certificate: Certificate, axes: Sequence[str]) -> Claim:
             alike.setdefault(cut, []).append(axes[axis])
     cases = [f"{', '.join(names)}: {_cases(cut)}" for cut, names in alike.items()]
     batch = dict(certificate.axes)[BATCH]
-    cases.append(f"batch: every size \u2265 {batch.first}")
+    cases.append(f"batch: {_cases(batch)}")
     return Claim("train" if certificate.training else "eval", certificate.requirements, tuple(cases))
 
 
