@@ -18,7 +18,7 @@ from autofix.guard import Held, explain
 
 
 def import_file(file: Path, shown: str, held: Held) -> ModuleType:
-    """Import the source file, under its dotted name where it lies in a package.
+    """Import the source file, under its dotted name where it lies in a package that can be imported.
 
     `shown` is the file as the user wrote it, for errors. Raises LoadError.
     """
@@ -31,13 +31,26 @@ def import_file(file: Path, shown: str, held: Held) -> ModuleType:
     elif already is not None or not name.replace(".", "_").isidentifier():
         name = _free_name(file)
     try:
-        if "." in name:
-            importlib.import_module(name.rpartition(".")[0])
+        if "." in name and not _package_of(name, tree):
+            add_to_path(file.parent)
+            return _execute(_free_name(file), file)
         return sys.modules.get(name) or _execute(name, file)  # a package may import it by itself
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise explain(error, "importing it", shown, file, held.text()) from error
+
+
+def _package_of(name: str, tree: ast.Module) -> ModuleType | None:
+    """The package around a file; None where its own code fails, and the file does not need it."""
+    try:
+        return importlib.import_module(name.rpartition(".")[0])
+    except Exception:
+        imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+        package = name.partition(".")[0]
+        if any(node.level or (node.module or "").partition(".")[0] == package for node in imports):
+            raise
+        return None
 
 
 def import_dotted(name: str, held: Held) -> ModuleType:
