@@ -325,3 +325,22 @@ def test_compile() -> None:
                 assert torch.equal(compiled(image(size)), patched(image(size)))
     with torch.no_grad():
         assert torch.equal(model.eval()(image(12)), fix.model(image(12)))
+
+
+class Pair(nn.Module):
+    """Two branches, each too short for its own last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a1, self.a2 = nn.Conv2d(1, 1, 3, 3), nn.Conv2d(1, 1, 4)
+        self.b1, self.b2 = nn.Conv2d(1, 1, 3, 3), nn.Conv2d(1, 1, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.a2(self.a1(x)), self.b2(self.b1(x))
+
+
+def test_an_edit_says_what_it_is_for() -> None:
+    """The fault that it leads to, not that of another branch."""
+    fix = fix_model(Pair(), min_input=9, input_shape=(1, 1, "H", "W"), frozen=("a2", "b2"))
+    whys = {edit.site: edit.why for edit in fix.edits}
+    assert whys == {"a1": "at 9 x 9, a2 needs 4, gets 3", "b1": "at 9 x 9, b2 needs 5, gets 3"}

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from autofix.analyse import Analysis
+from autofix.arguments import references
 from autofix.change import Edit, Insert
 from autofix.changes import Changes, program_keys
 from autofix.errors import InfeasibleError
 from autofix.fault import Fault, Safety
 from autofix.findings import find_faults
 from autofix.insertion import Adaptive, Align, Fit, Insertion, RoundUp, Widen
-from autofix.program import Site
+from autofix.program import Program, Site
 from autofix.size import BATCH
 from autofix.solve.edits import all_groups
 from autofix.solve.identity import keeps
@@ -42,7 +43,7 @@ def _edits(request: Request, changes: Changes, faults: Sequence[Fault]) -> Itera
                 old=next(a.old for a in group.adjustable if a.knob.name == knob),
                 new=new,
                 axes=request.original.inputs.axes[-len(new) :],
-                why=_why(group.site, faults),
+                why=_why(group.site, faults, _program_of(group.site, request.original)),
                 called_at=group.site.location,
                 split=group.site.module is not None and key[0] == "call",
             )
@@ -57,7 +58,7 @@ def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) ->
                 for insertion in solution.changes.inserts.get(keys[1], ()):
                     same = keeps(request, keys[1], insertion)
                     safety = Safety.IDENTICAL if same else Safety.CHANGES_OUTPUTS
-                    insert = _insert(site, insertion, _why(site, faults), safety)
+                    insert = _insert(site, insertion, _why(site, faults, piece.program), safety)
                     if insert is not None:
                         found.setdefault(_told_apart(insert), (site.index, insert))
     return tuple(insert for _, insert in sorted(found.values(), key=lambda item: item[0]))
@@ -117,9 +118,21 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
     return None
 
 
-def _why(site: Site, faults: Sequence[Fault]) -> str:
-    """The fault that a change is made for: the one at its own site, else the first."""
-    fault = next((f for f in faults if f.site == site.name), faults[0] if faults else None)
+def _program_of(site: Site, analysis: Analysis) -> Program:
+    """The path that a site was recorded on."""
+    programs = [piece.program for mode in analysis.modes for piece in mode.pieces]
+    return next((one for one in programs if site in one.sites[site.index :][:1]), programs[0])
+
+
+def _why(site: Site, faults: Sequence[Fault], program: Program) -> str:
+    """The fault that a change is made for: the one at its own site, else the first that it leads to."""
+    led = {site.index}
+    for later in program.sites:
+        if led.intersection(references((later.args, later.kwargs))):
+            led.add(later.index)
+    named = {program.sites[index].name for index in led}
+    own, reached = ([f for f in faults if f.site in names] for names in ({site.name}, named))
+    fault = next(iter((*own, *reached, *faults)), None)
     if fault is None:
         return "so that every size works"
     size = " x ".join(map(str, fault.size))
