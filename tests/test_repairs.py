@@ -340,7 +340,7 @@ class Pair(nn.Module):
 
 
 def test_an_edit_says_what_it_is_for() -> None:
-    """The fault that it leads to, not that of another branch."""
+    """The fault that it leads to, not that of another branch, which comes first at the smallest size."""
     fix = fix_model(Pair(), min_input=9, input_shape=(1, 1, "H", "W"), frozen=("a2", "b2"))
     whys = {edit.site: edit.why for edit in fix.edits}
-    assert whys == {"a1": "at 9 x 9, a2 needs 4, gets 3", "b1": "at 9 x 9, b2 needs 5, gets 3"}
+    assert whys == {"a1": "at 9 x 9, a2 needs 4, gets 3", "b1": "at 12 x 12, b2 needs 5, gets 4"}
