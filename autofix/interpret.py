@@ -155,7 +155,8 @@ class Interpreter:
         train: bool,
     ) -> None:
         """Take note of a requirement."""
-        if self.raises and not silent and (self.training_now or not train) and protected():
+        caught = self.raises and not silent and (self.training_now or not train) and protected()
+        if caught and not self._never(~condition):
             if not self.decide(condition):
                 raise TorchRaises(f"{self.site.name}: {what}")
             return

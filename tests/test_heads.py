@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from autofix import InfeasibleError, check_model, fix_model
@@ -403,3 +404,29 @@ def test_nothing_is_inserted_where_it_is_frozen(frozen: str) -> None:
     assert fix.proved
     with pytest.raises(InfeasibleError):
         fix_model(EvenHead(), input_shape=shape, min_input=10, strategy="preserve", frozen="*")
+
+
+class Conformer(nn.Module):
+    """Tokens of a convolution, mixed by einops beside a skip, and a head for 61 of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(1, 4, (5, 25)), nn.AvgPool2d((1, 75), (1, 15))
+        self.head = nn.Linear(61 * 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = rearrange(self.pool(self.conv(x)), "b e h w -> b (h w) e")
+        heads = rearrange(tokens, "b n (h d) -> b h n d", h=2)
+        mixed = rearrange(heads, "b h n d -> b n (h d)") + tokens
+        return self.head(mixed.contiguous().view(mixed.size(0), -1))
+
+
+@pytest.mark.parametrize("strategy", ["fewest", "preserve"])
+def test_a_head_behind_a_skip_is_averaged_before_both(strategy: str) -> None:
+    model = Conformer().eval()
+    fix = fix_model(model, input_shape=(1, 1, 5, "T"), min_input=500, strategy=strategy)
+    assert fix.proved
+    assert [(insert.site, insert.kind) for insert in fix.inserts] == [("pool", "adaptive")]
+    x = torch.randn(2, 1, 5, 1000)
+    assert torch.equal(fix.model.eval()(x), model(x))
+    assert fix.model(torch.randn(2, 1, 5, 517)).shape == (2, 3)

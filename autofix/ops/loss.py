@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
@@ -15,27 +13,15 @@ from autofix.ops.join import broadcast, broadcast_into
 from autofix.size import Dim
 
 
-def _labelled(rule: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A loss that refuses to be computed without labels, which models often leave to the caller."""
-
-    @functools.wraps(rule)
-    def loss(call: Call, input: Tensor, target: Tensor | None, *options: Any, **named: Any) -> Tensor:
-        if target is None:
-            raise Refused("the loss has no target: labels are None")
-        return rule(call, input, target, *options, **named)
-
-    return loss
-
-
-@_labelled
 def pointwise_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.mse_loss and its like: element by element, then reduced."""
+    _check_labels(target)
     return _reduced(broadcast(call, input.shape, target.shape), options, named)
 
 
-@_labelled
 def matched_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.binary_cross_entropy: of tensors of one shape, with weights that broadcast."""
+    _check_labels(target)
     _same_shape(call, input.shape, target.shape)
     for weight in (*options, *named.values()):
         if isinstance(weight, Tensor):
@@ -43,22 +29,28 @@ def matched_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **nam
     return _reduced(input.shape, options, named)
 
 
-@_labelled
 def class_loss(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.nll_loss and cross_entropy: (N, C, ...) against the classes (N, ...)."""
+    _check_labels(target)
     if target.ndim != input.ndim - 1:
         raise Refused(f"classes of {target.ndim} dimensions for scores of {input.ndim}")
     _same_shape(call, _without_classes(input.shape), target.shape)
     return _reduced(target.shape, options, named)
 
 
-@_labelled
 def cross_entropy(call: Call, input: Tensor, target: Tensor, *options: Any, **named: Any) -> Tensor:
     """torch.nn.functional.cross_entropy: against classes, or against a probability of each."""
+    _check_labels(target)
     if input.ndim == 0 or target.ndim != input.ndim:
         return class_loss(call, input, target, *options, **named)
     _same_shape(call, input.shape, target.shape)
     return _reduced(_without_classes(input.shape), options, named)
+
+
+def _check_labels(target: Tensor | None) -> None:
+    """Models that compute their loss leave the labels to the caller."""
+    if target is None:
+        raise Refused("the loss has no target: labels are None")
 
 
 def _without_classes(shape: tuple[Dim, ...]) -> tuple[Dim, ...]:

@@ -45,7 +45,8 @@ def averages(failure: Failure, request: Request) -> Iterator[tuple[Key, Adaptive
         return
     where = requirement.condition.axes - {BATCH}
     for head in _branches(piece, requirement.site):
-        found = (list(_average(failure, request, place, where)) for place in _places(piece, head))
+        places = sorted(_places(piece, head), key=lambda place: not _all_through(piece, place, head))
+        found = (list(_average(failure, request, place, where)) for place in places)
         yield from next((inserts for inserts in found if inserts), ())
 
 
@@ -107,6 +108,20 @@ def _places(piece: Piece, site: int) -> Iterator[Place]:
                 yield Place(_channels_first(piece, current), False, passes)
         current = _source(piece, current)
     yield Place(site, False)
+
+
+def _all_through(piece: Piece, place: Place, head: int) -> bool:
+    """Whether all that gets to a head comes by a place, and nothing around it, as a skip does."""
+    through = place.site if place.after else _source(piece, place.site)
+    queue, seen = [head], {through}
+    while queue:
+        site = queue.pop()
+        if site not in seen:
+            seen.add(site)
+            if piece.program.sites[site].kind == "placeholder":
+                return False
+            queue += [ref for ref in _references(piece, site) if _is_tensor(piece, ref)]
+    return True
 
 
 def _flattens(piece: Piece, site: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from autofix.analyse import Analysis
@@ -65,9 +66,9 @@ def inserts_of(request: Request, solution: Solution, faults: Sequence[Fault]) ->
 
 
 def _told_apart(insert: Insert) -> tuple[Any, ...]:
-    """Calls of one layer on one line are two, on the two sides of an `if` expression."""
+    """The same on another path is one; calls on one line are two, on the two sides of an `if` expression."""
     at = insert.called_at
-    return insert, *((at.end_line, at.end_column) if at is not None else ())
+    return replace(insert, why=""), *((at.end_line, at.end_column) if at is not None else ())
 
 
 def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Insert | None:
