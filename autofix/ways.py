@@ -28,7 +28,7 @@ from autofix.program import Program, Site, Told
 MOST_WAYS: Final = 256  # through one program
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fork:
     """A question, and its answer on a way; the cases in which it surely holds, and surely does not."""
 
@@ -38,7 +38,7 @@ class Fork:
     no: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Way:
     """One way through a program: the cases in which all that it requires holds, and what fails in which."""
 
