@@ -23,6 +23,7 @@ from autofix.progress import phase
 from autofix.size import BATCH, Size
 
 MOST_CASES: Final = 4_000_000
+MOST_OF_ALL: Final = 2 * MOST_CASES  # over all paths
 MANY_CASES: Final = 100_000  # more of them are listed only where intervals do not do
 MOST_TRIES: Final = 8
 MANY: Final = 48  # equal sizes that are run where the formulas do not cover every path
@@ -92,7 +93,7 @@ def _certificate(mode: Mode, box: Box, changes: Changes, batch: int) -> Certific
             try:
                 return _by_intervals(mode, box, changes, batch)
             except NotProved:
-                if count > MOST_CASES:
+                if count > MOST_CASES or count * len(programs) > MOST_OF_ALL:
                     raise
         certificate = Certificate(tuple(sorted(axes.items())), mode.training)
         try:
