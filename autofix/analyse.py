@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -40,10 +40,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Mode:
-    """A model in eval or in train mode, as the paths that together describe it."""
+    """A model in eval or in train mode, as the paths that together describe it.
+
+    strict: what fails silently is not accepted either
+    """
 
     training: bool
     pieces: tuple[Piece, ...]
+    strict: bool = False
 
     def required(self, piece: Piece, silent: bool) -> list[Requirement]:
         """The requirements of a path in this mode, in execution order."""
@@ -51,6 +55,10 @@ class Mode:
             r for r in piece.meaning.requirements if r.silent == silent and (self.training or not r.train)
         ]
         return [r for r in asked if not self._meant(piece, r)] if silent else asked
+
+    def _decisive(self, piece: Piece, silent: bool) -> list[Requirement]:
+        more = self.required(piece, silent=True) if self.strict and not silent else []
+        return [*self.required(piece, silent), *more]
 
     def meant(self, piece: Piece) -> frozenset[int]:
         """The sites of broadcasts that happen at every size that works."""
@@ -100,7 +108,7 @@ class Mode:
         return None if found is None else {**lowest, **dict(zip(order, found, strict=True))}
 
     def _together(self, silent: bool) -> Region | Patchwork:
-        parts = tuple((p.domain, region(r.condition for r in self.required(p, silent))) for p in self.pieces)
+        parts = tuple((p.domain, region(r.condition for r in self._decisive(p, silent))) for p in self.pieces)
         if len(parts) == 1 and parts[0][0] == EVERYWHERE:
             return parts[0][1]
         return Patchwork(parts)
@@ -146,6 +154,12 @@ class Analysis:
             len(mode.pieces) == 1 and mode.pieces[0].domain == EVERYWHERE and not mode.pieces[0].program.asked
             for mode in self.modes
         )
+
+    @property
+    def strict(self) -> Analysis:
+        """The same, where what fails silently is not accepted either."""
+        evaluating, training = (replace(mode, strict=True) for mode in self.modes)
+        return replace(self, evaluating=evaluating, training=training)
 
     @cached_property
     def largest_batch(self) -> int | None:

@@ -136,6 +136,11 @@ class Report:
         words = self._accepted.in_words()
         return f"{words} (at most: some call has no rule)" if self.unmodelled else words
 
+    @property
+    def sound_sizes(self) -> str:
+        """The accepted sizes at which nothing goes wrong silently either, in words."""
+        return Accepted(self.analysis.strict).in_words()
+
     def __str__(self) -> str:
         from autofix.report.text import report_text
 

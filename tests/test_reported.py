@@ -808,3 +808,25 @@ def test_batches_that_fail_at_any_size_are_named_and_left_alone(strategy: str) -
         for training, batch in ((False, 1), (False, 3), (True, 2), (True, 4)):
             assert oracle.runs(meta, (batch, 3, *size), training), (size, training, batch)
         assert not oracle.runs(meta, (5, 3, *size), training=False)
+
+
+class Attends(nn.Module):
+    """A gate of half the size: at 1 x 1 and 2 x 2 it is stretched without a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.half = nn.Conv2d(1, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.up = nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.down(x)
+        return y * torch.sigmoid(self.up(self.half(y)))
+
+
+def test_where_a_branch_is_stretched_the_model_did_not_work() -> None:
+    """Torch accepts it, and outputs differ there after a repair that keeps those that were right."""
+    model = Attends()
+    fix = fix_model(model, min_input=1, input_shape=(1, 1, "H", "W"), strategy="preserve")
+    assert fix.before.working_sizes == "1, 2, then 4k-1 or 4k from 3"
+    assert "worked at  4k-1 or 4k from 3\n" in str(fix)
+    assert model(torch.zeros(1, 1, 2, 2)).shape != fix.model(torch.zeros(1, 1, 2, 2)).shape

@@ -218,7 +218,7 @@ def _diff(diff: str) -> Text:
 
 def _fix_facts(fix: Fix) -> Text:
     rows = [
-        ("worked at", fix.before.working_sizes),
+        ("worked at", fix.before.sound_sizes),
         ("works at", fix.report.working_sizes),
         (
             "minimum",

@@ -68,7 +68,7 @@ def page_of(fix: Fix) -> Page:
         axes=fix.report.axes,
         verdict=_verdict(fix),
         changes=changes(fix),
-        worked=typeset(fix.before.working_sizes),
+        worked=typeset(fix.before.sound_sizes),
         works=typeset(fix.report.working_sizes),
         heatmap=_heatmap(fix, layers, columns(interesting, largest), set(texts)),
         graph=graph(*layers, texts),
