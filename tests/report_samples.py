@@ -32,7 +32,8 @@ def report(**changes: Any) -> Any:
         "axes": ("D", "H", "W"), "model_name": "BadCNN", "capture": "torch.fx", "asked": ">= 5",
         "proved": True, "notes": (), "analysis": SimpleNamespace(complete=True),
     }  # fmt: skip
-    return SimpleNamespace(**{**fields, **changes})
+    made = {**fields, **changes}
+    return SimpleNamespace(sound_sizes=made["working_sizes"], **made)
 
 
 def good_report(**changes: Any) -> Any:
