@@ -815,12 +815,12 @@ class Attends(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down, self.half = nn.Conv2d(1, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
+        self.down, self.less = nn.Conv2d(1, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1)
         self.up = nn.Upsample(scale_factor=2)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.down(x)
-        return y * torch.sigmoid(self.up(self.half(y)))
+        return y * torch.sigmoid(self.up(self.less(y)))
 
 
 def test_where_a_branch_is_stretched_the_model_did_not_work() -> None:
