@@ -1,28 +1,23 @@
-"""Program -> Analysis: which sizes are accepted, which requirements fail where."""
+"""What is known of a model's sizes: which are accepted on its paths, and what each path requires."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from autofix import curve as curves
 from autofix.changes import UNCHANGED, Changes
-from autofix.condition import Box, Condition, any_of, equal, indicator
+from autofix.condition import Box, any_of, equal, indicator
 from autofix.decision import decide
 from autofix.fault import Code
-from autofix.interpret import Meaning, Requirement, interpret
-from autofix.ops.base import Tensor
+from autofix.interpret import Meaning, Requirement
 from autofix.program import InputShapes, Program
 from autofix.region import EVERYWHERE, Patchwork, Region, region, window
 from autofix.size import BATCH, Shared
-
-MOST_PIECES: Final = 64  # paths of one model that are followed before coverage is given up
-MOST_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -198,91 +193,6 @@ class Analysis:
         return tuple(found)
 
 
-Follow = Callable[[bool, Mapping[int, int]], Piece]  # training, point -> the path taken there
-
-
-def analyse(
-    follow: Follow,
-    inputs: InputShapes,
-    box: Box,
-    start: Mapping[int, int],
-    changes: Changes = UNCHANGED,
-    one_graph: Callable[[], bool] = lambda: False,
-    within: Box | None = None,
-) -> Analysis:
-    """Follow the model's paths until they cover the box, in both modes; with one graph these are the same.
-
-    one_graph: asked when the paths of eval mode are known
-    within: sizes that are to work; the first path on which one fails is the last that is followed
-    """
-    evaluating, covered = _explore(follow, False, box, start, within)
-    training, covered_too = (
-        (Mode(True, evaluating.pieces), covered)
-        if one_graph()
-        else _explore(follow, True, box, start, within)
-    )
-    return Analysis(inputs, evaluating, training, covered and covered_too, changes)
-
-
-def _explore(
-    follow: Follow, training: bool, box: Box, start: Mapping[int, int], within: Box | None
-) -> tuple[Mode, bool]:
-    mode, until = Mode(training, (follow(training, start),)), time.monotonic() + MOST_SECONDS
-    within = None if within is None else bounds(within, training)
-    while len(mode.pieces) < MOST_PIECES and time.monotonic() < until:
-        if within is not None and mode.failing_on(mode.pieces[-1], within) is not None:
-            return mode, False
-        missing = uncovered(mode, box)
-        if missing is None:
-            return mode, True
-        if not missing:
-            return mode, False
-        piece = follow(training, {**start, **missing})
-        if not piece.domain.at({**start, **missing}):
-            return mode, False
-        mode = Mode(training, (*mode.pieces, piece))
-    return mode, False
-
-
-def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
-    """A point of the box on no followed path; None where there is none, {} where that is not known.
-
-    Equal sizes on all axes come first: they are what most inputs are.
-    """
-    domains = [piece.domain for piece in mode.pieces]
-    if EVERYWHERE in domains:
-        return None
-    order = sorted(
-        {axis for d in domains for axis, _ in d.single}
-        | {a for d in domains for c in d.joint for a in c.axes}
-    )
-    grid = window(domains, order, box)
-    missing = ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
-    found = smallest(missing, grid.ranges)
-    if found is None:
-        return None if grid.exact or both_ways([piece.meaning.conditions for piece in mode.pieces]) else {}
-    return dict(zip(order, found, strict=True))
-
-
-def both_ways(paths: Sequence[tuple[Condition, ...]], depth: int = 0) -> bool:
-    """Whether both sides of each fork are among the paths, or there are no sizes on one of them."""
-    if not paths or any(len(path) == depth for path in paths):
-        return bool(paths)
-    fork = paths[0][depth]
-    for side in (fork, ~fork):
-        taken = [path for path in paths if path[depth] == side]
-        if not both_ways(taken, depth + 1) and not nowhere((*paths[0][:depth], side)):
-            return False
-    return True
-
-
-def nowhere(conditions: Iterable[Condition]) -> bool:
-    """Whether what they ask along one axis holds at no size."""
-    together = region(conditions)
-    holds = (curves.scale(curve, -1, 1) for _, curve in together.single)
-    return together.empty or any(curve.smallest(1, None) is None for curve in holds)
-
-
 def smallest(inside: Any, ranges: Sequence[Any]) -> tuple[int, ...] | None:
     """The smallest point of a grid that is inside, equal sizes first; None where there is none."""
     found = np.argwhere(inside)
@@ -295,26 +205,6 @@ def smallest(inside: Any, ranges: Sequence[Any]) -> tuple[int, ...] | None:
     return tuple(int(values[i]) for values, i in zip(ranges, best, strict=True))
 
 
-def follow_program(programs: tuple[Program, ...], box: Box, changes: Changes | None = None) -> Follow:
-    """Paths of a program that is the same at every size, but for the rank its operators give."""
-    tensors = [None if dims is None else Tensor(dims) for dims in programs[0].inputs.dims()]
-    known: dict[tuple[int, tuple[tuple[int, int], ...]], Piece] = {}
-
-    def follow(training: bool, point: Mapping[int, int]) -> Piece:
-        program = programs[training]
-        key = id(program), tuple(sorted(point.items()))
-        if key not in known:
-            known[key] = Piece(program, interpret(program, tensors, box, point, changes), point)
-        return known[key]
-
-    return follow
-
-
 def bounds(box: Box, training: bool) -> Box:
     """The box in a mode: batch norm asks for more than one value, so that training needs a batch of 2."""
     return {**box, BATCH: (2, box[BATCH][1])} if training else box
-
-
-def everything(axes: int) -> Box:
-    """Every size from 1 up, along each axis and for the batch."""
-    return dict.fromkeys((BATCH, *range(axes)), (1, None))

@@ -12,11 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from autofix import curve as curves
-from autofix.analyse import MOST_SECONDS, Analysis, Mode, Piece, bounds
+from autofix.analyse import Analysis, Mode, Piece, bounds
 from autofix.condition import NEVER, Box, Condition, indicator
 from autofix.curve import Curve
 from autofix.decision import LOOK, decide
 from autofix.explain import Failure, chain, describe_fault
+from autofix.explore import MOST_SECONDS
 from autofix.fault import Fault
 from autofix.interpret import Requirement
 from autofix.region import Region

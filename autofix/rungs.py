@@ -8,12 +8,13 @@ from typing import Final
 
 from torch import fx, nn
 
-from autofix.analyse import Analysis, Follow, Mode, Piece, analyse, everything, follow_program
+from autofix.analyse import Analysis, Mode, Piece
 from autofix.capture import Capture, Recording, kept_as_it_is, record_plain, watch_training
 from autofix.changes import UNCHANGED, Changes
 from autofix.choices import Choices
 from autofix.condition import NEVER, Box, Condition
 from autofix.errors import CaptureError
+from autofix.explore import Follow, analyse, everything, follow_program
 from autofix.fault import Code
 from autofix.handlers import catches
 from autofix.interpret import Interpreter, Meaning, Requirement, TorchRaises

@@ -21,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from autofix.analyse import Analysis, analyse, everything, follow_program
+from autofix.analyse import Analysis
 from autofix.capture import capture_plain
+from autofix.explore import analyse, everything, follow_program
 from autofix.interpret import interpret
 from autofix.meta import to_meta
 from autofix.ops import TABLE
