@@ -20,6 +20,7 @@ from autofix.size import BATCH
 
 MOST_PIECES: Final = 64  # paths of one model that are followed before coverage is given up
 MOST_SECONDS: Final = 30.0
+FURTHER: Final = 2048  # sizes, equal on all axes, at which a path is looked for that was not followed
 
 
 Follow = Callable[[bool, Mapping[int, int]], Piece]  # training, point -> the path taken there
@@ -83,21 +84,31 @@ def uncovered(mode: Mode, box: Box) -> dict[int, int] | None:
     grid = window(domains, order, box)
     missing = ~np.broadcast_to(mode.described(dict(zip(order, grid.sparse, strict=True))), grid.shape)
     found = smallest(missing, grid.ranges)
-    if found is None:
-        return None if grid.exact or both_ways([piece.meaning.conditions for piece in mode.pieces]) else {}
-    return dict(zip(order, found, strict=True))
+    if found is not None:
+        return dict(zip(order, found, strict=True))
+    if grid.exact or both_ways([piece.meaning.conditions for piece in mode.pieces]):
+        return None
+    return _further(mode, order, box)
+
+
+def _further(mode: Mode, order: Sequence[int], box: Box) -> dict[int, int]:
+    """A point beyond the grid where all sizes grow alike; {} where none was seen."""
+    steps = np.arange(FURTHER, dtype=np.int64)
+    ends = {axis: box[axis][1] or box[axis][0] + FURTHER for axis in order}
+    point = {axis: np.minimum(box[axis][0] + steps, ends[axis]) for axis in order}
+    missing = np.flatnonzero(~np.broadcast_to(mode.described(point), steps.shape))
+    return {axis: int(sizes[missing[0]]) for axis, sizes in point.items()} if len(missing) else {}
 
 
 def both_ways(paths: Sequence[tuple[Condition, ...]], depth: int = 0) -> bool:
-    """Whether both sides of each fork are among the paths, or there are no sizes on one of them."""
+    """Whether every answer at each fork is among the paths, but for those that no size gives."""
     if not paths or any(len(path) == depth for path in paths):
         return bool(paths)
-    fork = paths[0][depth]
-    for side in (fork, ~fork):
-        taken = [path for path in paths if path[depth] == side]
-        if not both_ways(taken, depth + 1) and not nowhere((*paths[0][:depth], side)):
-            return False
-    return True
+    before, sides = paths[0][:depth], list(dict.fromkeys(path[depth] for path in paths))
+    if ~sides[0] not in sides and not nowhere((*before, *(~side for side in sides))):
+        return False
+    taken = {side: [path for path in paths if path[depth] == side] for side in sides}
+    return all(both_ways(taken[side], depth + 1) or nowhere((*before, side)) for side in sides)
 
 
 def nowhere(conditions: Iterable[Condition]) -> bool:

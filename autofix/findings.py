@@ -113,7 +113,7 @@ class _Alive:
     """The sizes of a box at which nothing has failed so far."""
 
     def __init__(self, box: Box, piece: Piece) -> None:
-        self.box, self.joint = box, list(piece.domain.joint)
+        self.box, self.domain, self.joint = box, piece.domain.joint, list(piece.domain.joint)
         self.single: dict[int, Curve] = dict.fromkeys(box, curves.line(0, 1))
         self.single.update(dict(piece.domain.single))
         self.seen: set[Condition] = set()
@@ -129,9 +129,18 @@ class _Alive:
             return self._joint_failing(condition)
         (axis,) = condition.axes
         fails = curves.minimum(self.single[axis], curves.scale(curve, -1, 1))
-        self.single[axis] = curves.minimum(self.single[axis], curve)
         lowest = curves.scale(fails, -1, 1).smallest(*self.box[axis])
-        return None if lowest is None else self._complete({axis: lowest})
+        point = None if lowest is None else self._complete({axis: lowest})
+        if point is not None and not all(bool(part.at(point)) for part in self.domain):
+            axes = frozenset((axis,)).union(*(part.axes for part in self.domain))
+            point = self._on_path(condition, {a: self.box[a] for a in sorted(axes)})
+        self.single[axis] = curves.minimum(self.single[axis], curve)
+        return point
+
+    def _on_path(self, condition: Condition, box: Box) -> Point | None:
+        """Where it fails at sizes that take the path, which depends on several axes."""
+        found = _on_grid(condition, self._at, box) or _on_diagonal(condition, self._at, box)
+        return None if found is None else self._complete(found)
 
     def _joint_failing(self, condition: Condition) -> Point | None:
         if not condition.axes:

@@ -68,6 +68,14 @@ class Nested(Forks):
         return self.down(x) if x.shape[2] % 3 == 1 else x
 
 
+class Picks(Forks):
+    """A number that a size gives picks what is done, as in padding that was worked out beforehand."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, ((0, 0), (2, 0), (0, 1))[x.shape[3] % 3])
+        return self.large(x) if x.shape[2] * x.shape[3] < 200 else self.first(x)
+
+
 class Period(nn.Module):
     """A waveform folded into rows, filled up to a whole number of them, as discriminators of speech do."""
 
@@ -101,6 +109,7 @@ CASES: list[tuple[Callable[[], nn.Module], tuple[int | str, ...], int]] = [
     (Square, IMAGE, 5),
     (Area, IMAGE, 2),
     (Nested, IMAGE, 4),
+    (Picks, IMAGE, 4),
     (Period, SOUND, 11),
     (Ranks, IMAGE, 3),
 ]
@@ -114,6 +123,7 @@ def test_repairs_of_several_paths_are_proved(
     """And run at every size of two periods of each axis, on each side of each fork."""
     fix = fix_model(make(), min_input=least, input_shape=template, strategy=strategy)
     assert fix.proved
+    assert fix.report.analysis.complete
     assert len(fix.report.analysis.evaluating.pieces) > 1
     meta = oracle.to_meta(fix.model)
     axes = len(template) - 2
@@ -287,3 +297,19 @@ def test_random_paths(steps: list[Step], least: int, strategy: str) -> None:
     meta = oracle.to_meta(fix.model)
     for size in (size for size in sizes if min(size) >= least):
         assert oracle.runs(meta, oracle.fill(ONE, size, 2), training=False) or not fix.proved, size
+
+
+class Ring(Forks):
+    """The large kernel is for inputs two pixels taller than wide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.large(x) if x.shape[2] == x.shape[3] + 2 else self.first(x)
+
+
+def test_a_fault_is_at_a_size_that_takes_its_path() -> None:
+    """Heights below 7 are too small, and belong to widths below 5."""
+    report = check_model(Ring(), min_input=3, input_shape=IMAGE)
+    sizes = {fault.size for fault in report.faults}
+    assert sizes == {(5, 3)}
+    report = check_model(Ring(), min_input=(5, 5), input_shape=IMAGE)
+    assert not report.faults
