@@ -158,13 +158,16 @@ class Analysis:
 
     @cached_property
     def largest_batch(self) -> int | None:
-        """Up to which batch nothing fails that depends on the batch alone; None without end, or below two."""
+        """Up to which batch nothing fails that depends on the batch alone; None without end, or below two.
+
+        Where there are several paths, what one of them asks of the batch is not asked at every size.
+        """
         asked = (
             requirement.condition
             for mode in self.modes
-            for piece in mode.pieces
             for silent in (False, True)
-            for requirement in mode.required(piece, silent)
+            for requirement in mode.required(mode.pieces[0], silent)
+            if self.one_path
         )
         found = (decide(condition, {BATCH: (2, None)}) for condition in asked if condition.axes == {BATCH})
         failing = [dict(decision.point)[BATCH] for decision in found if decision.holds is False]

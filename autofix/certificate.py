@@ -78,7 +78,7 @@ def check(certificate: Certificate, programs: Sequence[Program], changes: Change
     proved = covered(ways)
     if not np.all(proved):
         raise NotProved(_doubt(ways, proved))
-    return sum(way.count for way in ways)
+    return sum(way.count for way in ways if np.any(way.good))
 
 
 def _doubt(ways: Sequence[Way], proved: Any) -> str:

@@ -31,9 +31,10 @@ def import_file(file: Path, shown: str, held: Held) -> ModuleType:
     elif already is not None or not name.replace(".", "_").isidentifier():
         name = _free_name(file)
     try:
-        if "." in name and not _package_of(name, tree):
+        if "." in name and _package_of(name, tree) is None:
             add_to_path(file.parent)
-            return _execute(_free_name(file), file)
+            alone = name.rpartition(".")[2]
+            return _execute(_free_name(file) if alone in sys.modules else alone, file)
         return sys.modules.get(name) or _execute(name, file)  # a package may import it by itself
     except KeyboardInterrupt:
         raise

@@ -72,11 +72,12 @@ def _user_modules(model: nn.Module) -> list[ModuleType]:
 def _homes(module: ModuleType, modules: bool = False) -> Iterator[ModuleType]:
     """Where what a module names was written: functions and classes; with `modules`, modules too."""
     for value in list(vars(module).values()):
-        home = getattr(value, "__module__", None) if callable(value) else None
+        name = getattr(value, "__module__", None) if callable(value) else None
+        home: object = sys.modules.get(name) if isinstance(name, str) else None
         if modules and isinstance(value, ModuleType):
-            yield value
-        elif isinstance(home, str) and home in sys.modules:
-            yield sys.modules[home]
+            home = value
+        if isinstance(home, ModuleType):  # some libraries put something else in their place
+            yield home
 
 
 def _foreign(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Polynomials in the turn counts of a certificate's axes, with a coefficient for each of its cases. No torch.
+"""Polynomials in the turn counts of a certificate's axes, with a coefficient for each of its cases.
 
 What is claimed of one holds for every turn count k >= 0, or the claim is refused: a division must be exact on
 the k part, an order of two must be the same for all k.

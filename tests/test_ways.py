@@ -146,6 +146,32 @@ def test_every_path_is_needed(make: type[nn.Module], least: int, period: int) ->
             assert not proves(certificate, [*others, replace(path, told=tuple(told))])
 
 
+class Folds(Forks):
+    """What is a whole number on one path alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, _, height, _ = x.shape
+        return x.reshape(batch * height // 4, -1) if height == 4 else self.first(x)
+
+
+@pytest.mark.parametrize("least", [3, 4, 5])
+def test_sizes_that_left_a_way_count_no_more_on_it(least: int) -> None:
+    """A quotient by 4 is exact where the height is 4, and the way is taken nowhere else."""
+    report = check_model(Folds(), min_input=least, input_shape=IMAGE)
+    assert certify(report.analysis, report.box, Changes())[0]
+
+
+def test_what_a_path_asks_of_the_batch_is_not_asked_at_every_size() -> None:
+    class Groups(Forks):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.large(x)
+            return x.view(min(x.shape[0], 4), -1) if x.shape[2] % 2 else x
+
+    fix = fix_model(Groups(), min_input=(8, 5), max_input=(8, 9), input_shape=IMAGE)
+    assert fix.proved
+    assert not fix.report.notes
+
+
 @pytest.mark.parametrize("least", range(2, 9))
 def test_each_path_is_held_against_its_own_sizes(least: int) -> None:
     """Odd heights ask for 9 rows, even ones for 4: the smallest of each decides."""

@@ -122,7 +122,7 @@ def _insert(site: Site, insertion: Insertion, why: str, safety: Safety) -> Inser
 def _program_of(site: Site, analysis: Analysis) -> Program:
     """The path that a site was recorded on."""
     programs = [piece.program for mode in analysis.modes for piece in mode.pieces]
-    return next((one for one in programs if site in one.sites[site.index :][:1]), programs[0])
+    return next((one for one in programs if any(own is site for own in one.sites)), programs[0])
 
 
 def _why(site: Site, faults: Sequence[Fault], program: Program) -> str:
